@@ -1,0 +1,72 @@
+"""A message as header fields and a body (RFC 5322 §2), from bytes; nothing is decoded and nothing is lost.
+
+The engine works on the wire form: lines end in CRLF. Exim's files have LF; `to_wire` makes one into the other. A lone
+CR or LF in wire form is data. A line without a field name (no colon, or a continuation before any field) is kept as a
+field with an empty name, which nothing can refer to.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_FIELD_START = re.compile(rb"\r\n(?![ \t])")
+
+
+class HeaderField(NamedTuple):
+    """One header field. `name` is lower case without blanks; `raw` is the whole field without its final CRLF."""
+
+    name: bytes
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """Everything after the colon, still folded."""
+        return self.raw.partition(b":")[2]
+
+
+class Message(NamedTuple):
+    """A parsed message. `body` is what follows the empty line; `has_body` tells if there was an empty line."""
+
+    fields: tuple[HeaderField, ...]
+    body: bytes
+    has_body: bool
+
+
+def to_wire(data: bytes) -> bytes:
+    """`data` with CRLF line ends.
+
+    A text whose first line ends in CRLF is taken to be in wire form and returned as it is; in any other every LF is a
+    line end, as in Exim's spool and in files.
+    """
+    first = data.find(b"\n")
+    if first < 0 or (first > 0 and data[first - 1] == 13):
+        return data
+    return data.replace(b"\n", b"\r\n")
+
+
+def parse_field(raw: bytes) -> HeaderField:
+    """A field from its text without the final CRLF."""
+    name, colon, _ = raw.partition(b":")
+    if not colon or raw[:1] in (b" ", b"\t"):
+        return HeaderField(b"", raw)
+    return HeaderField(name.rstrip(b" \t").lower(), raw)
+
+
+def parse_header(header: bytes) -> tuple[HeaderField, ...]:
+    """The fields of a header in wire form, with or without the CRLF after the last one."""
+    if header.endswith(b"\r\n"):
+        header = header[:-2]
+    if not header:
+        return ()
+    return tuple(map(parse_field, _FIELD_START.split(header)))
+
+
+def parse_message(data: bytes) -> Message:
+    """A message in wire form. Never fails: any bytes are a message."""
+    if data.startswith(b"\r\n"):
+        return Message((), data[2:], True)
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return Message(parse_header(data), b"", False)
+    return Message(parse_header(data[:end]), data[end + 4 :], True)

@@ -1,0 +1,84 @@
+"""Every result word of RFC 8601 §2.7 and, for each protocol, the reasons that lead to it.
+
+A reason is one member of an enum and carries its word, so a new cause cannot be added without deciding its word.
+How a word is chosen: `neutral` the signature cannot be understood; `permerror` the key or the message makes
+verification impossible for good; `temperror` trying again may help; `policy` it verifies or might verify, but local policy
+refuses it; `fail` the arithmetic says no.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class DkimResult(enum.Enum):
+    """Results of DKIM (RFC 8601 §2.7.1); DomainKeys has the same words."""
+
+    NONE = "none"
+    PASS = "pass"
+    FAIL = "fail"
+    POLICY = "policy"
+    NEUTRAL = "neutral"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+@enum.unique
+class DkimReason(enum.Enum):
+    """Every way in which the verification of one DKIM signature can end."""
+
+    GOOD = (DkimResult.PASS, "the signature is good")
+
+    # The signature field itself (RFC 6376 §3.5, §6.1.1)
+    BAD_TAG_LIST = (DkimResult.NEUTRAL, "the signature field is not a well-formed tag list")
+    DUPLICATE_TAG = (DkimResult.NEUTRAL, "a tag stands twice in the signature")
+    MISSING_TAG = (DkimResult.NEUTRAL, "a required tag is missing from the signature")
+    BAD_TAG_VALUE = (DkimResult.NEUTRAL, "a tag of the signature has an unusable value")
+    UNKNOWN_VERSION = (DkimResult.NEUTRAL, "the signature has an unknown version")
+    UNKNOWN_ALGORITHM = (DkimResult.NEUTRAL, "the signature uses an unknown algorithm")
+    UNKNOWN_CANONICALIZATION = (DkimResult.NEUTRAL, "the signature uses an unknown canonicalisation")
+    UNKNOWN_QUERY_METHOD = (DkimResult.NEUTRAL, "the signature names no query method that is known")
+    IDENTITY_NOT_UNDER_DOMAIN = (DkimResult.PERMERROR, "the identity (i=) is not under the signing domain (d=)")
+    FROM_NOT_SIGNED = (DkimResult.PERMERROR, "the From field is not signed")
+
+    # Local policy (RFC 6376 §6.1.1, §8.2, §8.15; RFC 8301)
+    EXPIRED = (DkimResult.POLICY, "the signature has expired")
+    IN_THE_FUTURE = (DkimResult.POLICY, "the signature was made in the future")
+    HASH_NOT_ALLOWED = (DkimResult.POLICY, "the hash of the signature is not one that is accepted here")
+    KEY_TOO_SMALL = (DkimResult.POLICY, "the key is too small")
+    KEY_TOO_LARGE = (DkimResult.POLICY, "the key is too large")
+    PARTIAL_BODY = (DkimResult.POLICY, "part of the body is not signed (l=)")
+    UNSIGNED_DUPLICATE_FIELD = (DkimResult.POLICY, "a header field stands more often than it is signed")
+    TOO_MANY_SIGNATURES = (DkimResult.POLICY, "the message has more signatures than are looked at")
+
+    # The key (RFC 6376 §3.6, §6.1.2)
+    KEY_NXDOMAIN = (DkimResult.PERMERROR, "there is no key: the name does not exist in DNS")
+    KEY_NO_DATA = (DkimResult.PERMERROR, "there is no key: the name has no TXT record in DNS")
+    KEY_SERVFAIL = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers failed")
+    KEY_TIMEOUT = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers did not answer in time")
+    KEY_BAD_RECORD = (DkimResult.PERMERROR, "the key record is not well-formed")
+    KEY_UNKNOWN_VERSION = (DkimResult.PERMERROR, "the key record has an unknown version")
+    KEY_REVOKED = (DkimResult.PERMERROR, "the key has been revoked (p= is empty)")
+    KEY_TYPE_MISMATCH = (DkimResult.PERMERROR, "the key is of another type (k=) than the signature (a=)")
+    KEY_HASH_MISMATCH = (DkimResult.PERMERROR, "the key (h=) does not permit the hash of the signature (a=)")
+    KEY_NOT_FOR_MAIL = (DkimResult.PERMERROR, "the key is not for mail (s=)")
+    KEY_STRICT_IDENTITY = (DkimResult.PERMERROR, "the key (t=s) wants i= to have exactly the signing domain")
+    KEY_UNUSABLE = (DkimResult.PERMERROR, "the key record holds no usable public key")
+
+    # The arithmetic (RFC 6376 §6.1.3)
+    BODY_TOO_SHORT = (DkimResult.FAIL, "the body is shorter than the signed length (l=)")
+    BODY_HASH_MISMATCH = (DkimResult.FAIL, "the body was changed after it was signed (body hash differs)")
+    SIGNATURE_MISMATCH = (DkimResult.FAIL, "the signature does not fit: header changed after signing, or wrong key")
+
+    # Ourselves
+    INTERNAL_ERROR = (DkimResult.TEMPERROR, "verification failed for an internal reason; see the log")
+
+    @property
+    def result(self) -> DkimResult:
+        """The RFC 8601 word."""
+        return self.value[0]
+
+    @property
+    def text(self) -> str:
+        """A sentence for people, without a full stop."""
+        return self.value[1]
