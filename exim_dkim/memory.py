@@ -1,0 +1,86 @@
+"""A resolver over a dictionary: for tests, demonstrations and programs that have their keys at hand.
+
+Pure: it awaits nothing, so a coroutine that uses it runs to its end without an event loop. A name that is not in the
+dictionary does not exist (NXDOMAIN); a name that is there with another type only has no data.
+
+    MemoryResolver({
+        "sel._domainkey.example.org": "v=DKIM1; p=...",             # one TXT record
+        "two._domainkey.example.org": ["v=DKIM1; p=...", b"junk"],  # several
+        "slow._domainkey.example.org": Trouble.TIMEOUT,             # any trouble, for every type
+        ("mail.example.org", RecordType.A): "192.0.2.1",            # other types are named
+        ("example.org", RecordType.MX): "10 mail.example.org",
+    })
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from exim_dkim.resolver import Answer, Question, RecordType, Trouble
+
+Value = str | bytes | Trouble | Sequence[str | bytes]
+"""What a name holds: one record, several, none (an empty sequence: no data) or a trouble."""
+
+Key = str | tuple[str, RecordType]
+"""A name (its TXT records; with a `Trouble`, every type) or a name and a type. Case and a final dot do not matter."""
+
+Records = Mapping[str, Value] | Mapping[tuple[str, RecordType], Value] | Mapping[Key, Value]
+
+
+class MemoryResolver:
+    """Answers from `records`. `asked` lists every question in the order asked, for tests to look at."""
+
+    def __init__(self, records: Records) -> None:
+        self.asked: list[Question] = []
+        self._records: dict[Question, tuple[bytes, ...] | Trouble] = {}
+        self._troubles: dict[str, Trouble] = {}
+        self._names: set[str] = set()
+        for key, value in records.items():
+            self._add(key, value)
+
+    def _add(self, key: Key, value: Value) -> None:
+        if isinstance(key, str):
+            name = fold_name(key)
+            if isinstance(value, Trouble):
+                self._troubles[name] = value
+                return
+            question = Question(name, RecordType.TXT)
+        else:
+            question = Question(fold_name(key[0]), key[1])
+        if value is not Trouble.NXDOMAIN:
+            self._names.add(question.name)
+        self._records[question] = value if isinstance(value, Trouble) else _pack_all(question.type, value)
+
+    async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
+        """The answers, one for each question, in the order asked. Never raises, never suspends."""
+        self.asked.extend(questions)
+        return tuple(map(self._answer, questions))
+
+    def _answer(self, question: Question) -> Answer:
+        name = fold_name(question.name)
+        found = self._records.get(Question(name, question.type)) or self._troubles.get(name)
+        if found is None:
+            found = Trouble.NO_DATA if name in self._names else Trouble.NXDOMAIN
+        if isinstance(found, Trouble):
+            return Answer(question, trouble=found)
+        return Answer(question, found)
+
+
+def fold_name(name: str) -> str:
+    """`name` as names are compared: lower case, without the final dot."""
+    return name.removesuffix(".").lower()
+
+
+def _pack_all(record_type: RecordType, value: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
+    values = (value,) if isinstance(value, str | bytes) else tuple(value)
+    return tuple(_pack(record_type, one) for one in values)
+
+
+def _pack(record_type: RecordType, value: str | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if record_type in (RecordType.A, RecordType.AAAA):
+        import ipaddress  # only the rare address record needs it
+
+        return ipaddress.ip_address(value).packed
+    return value.encode("utf-8")
