@@ -1,7 +1,7 @@
 """Domains, selectors and addresses (RFC 5321 §4.1.2, RFC 5890): validated once, compared case-blind.
 
-A `Domain` or `Selector` is a `str` in lower-case A-label form, so that it can be compared, hashed and asked of DNS as it
-is. U-labels (RFC 8616) are converted to A-labels on the way in. Underscores are let through, since DNS has them and
+A `Domain` or `Selector` is a `str` in lower-case A-label form, so that it can be compared, hashed and asked of DNS as
+it is. U-labels (RFC 8616) are converted to A-labels on the way in. Underscores are let through, since DNS has them and
 real selectors do; `is_host_name` is the strict form.
 """
 

@@ -2,8 +2,8 @@
 
 A reason is one member of an enum and carries its word, so a new cause cannot be added without deciding its word.
 How a word is chosen: `neutral` the signature cannot be understood; `permerror` the key or the message makes
-verification impossible for good; `temperror` trying again may help; `policy` it verifies or might verify, but local policy
-refuses it; `fail` the arithmetic says no.
+verification impossible for good; `temperror` trying again may help; `policy` it verifies or might verify, but local
+policy refuses it; `fail` the arithmetic says no.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Sender authentication for mail servers: the engine."""

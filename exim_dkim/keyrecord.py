@@ -1,0 +1,92 @@
+"""Key records: the TXT record at `<selector>._domainkey.<domain>` (RFC 6376 §3.6.1, RFC 8463 §4)."""
+
+from __future__ import annotations
+
+import binascii
+import functools
+from typing import Final, NamedTuple
+
+from exim_dkim.errors import ParseError
+from exim_dkim.taglist import parse_tag_list, split_values, without_blanks
+
+MAX_RECORD: Final = 16384
+"""Bytes; a record with a 16,384-bit key has under 3,000."""
+
+
+class KeyRecord(NamedTuple):
+    """A key record. `data` is what p= holds; empty means revoked (RFC 6376 §3.6.1)."""
+
+    type: str
+    data: bytes
+    hashes: tuple[str, ...] | None
+    services: tuple[str, ...]
+    flags: tuple[str, ...]
+    notes: bytes
+    version_known: bool
+
+    @property
+    def revoked(self) -> bool:
+        """p= is empty."""
+        return not self.data
+
+    @property
+    def testing(self) -> bool:
+        """t=y: the domain is trying DKIM out; a bad signature must be treated as none."""
+        return "y" in self.flags
+
+    @property
+    def strict_identity(self) -> bool:
+        """t=s: the domain of i= must be d= itself, not one below it."""
+        return "s" in self.flags
+
+    @property
+    def for_mail(self) -> bool:
+        """s= permits mail."""
+        return "*" in self.services or "email" in self.services
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_key_record(record: bytes) -> KeyRecord:
+    """The key record from the text of a TXT record; `ParseError` when it is none.
+
+    v= must come first and be DKIM1 (otherwise `version_known` is False); unknown tags, flags and services are ignored.
+    """
+    if len(record) > MAX_RECORD:
+        raise ParseError("the key record is too long", record, 0, len(record))
+    tags = parse_tag_list(record)
+    version_known = b"v" not in tags or (next(iter(tags)) == b"v" and tags[b"v"] == b"DKIM1")
+    if b"p" not in tags:
+        raise ParseError("the key record has no p= tag", record, 0, len(record))
+    try:
+        data = binascii.a2b_base64(without_blanks(tags[b"p"]), strict_mode=True) if tags[b"p"] else b""
+    except ValueError:
+        start = record.find(tags[b"p"])
+        raise ParseError("p= is not base64", record, start, start + len(tags[b"p"])) from None
+    return KeyRecord(
+        type=_word(tags.get(b"k", b"rsa")),
+        data=data,
+        hashes=_words(tags[b"h"]) if b"h" in tags else None,
+        services=_words(tags.get(b"s", b"*")),
+        flags=_words(tags.get(b"t", b"")),
+        notes=tags.get(b"n", b""),
+        version_known=version_known,
+    )
+
+
+def format_key_record(key_type: str, data: bytes, *, testing: bool = False, notes: str = "") -> str:
+    """The text of a key record for the public key `data` (what p= is to hold, not yet in base64)."""
+    tags = ["v=DKIM1", f"k={key_type}"]
+    if testing:
+        tags.append("t=y")
+    if notes:
+        tags.append(f"n={notes}")
+    tags.append("p=" + binascii.b2a_base64(data, newline=False).decode("ascii"))
+    return "; ".join(tags)
+
+
+def _word(value: bytes) -> str:
+    return value.decode("ascii", "replace").lower()
+
+
+def _words(value: bytes) -> tuple[str, ...]:
+    return tuple(_word(element) for element in split_values(value))
