@@ -1,0 +1,148 @@
+"""Logical lines to `Settings` (Exim specification §6.9-6.18): options, `hide`, `no_` and `not_`, named lists.
+
+A fault raises ConfigurationError in Exim's words. Two things differ from Exim, for the sake of people: the line of an
+error is where the option begins, and a misspelt option is not taken for a macro only because it begins with a capital.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from exim_dkim.config.lines import Line, LogicalLines, ReadInclude
+from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS, Option
+from exim_dkim.config.settings import Setting, Settings
+from exim_dkim.config.values import parse_value, show
+from exim_dkim.errors import ConfigurationError
+
+_SETTING = re.compile(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
+_HIDE = re.compile(rb"hide\s+(?=[A-Za-z])")
+_NAMED_LIST = re.compile(rb"(domain|host|address|localpart)list(?:_cache)?\s+(.*)", re.DOTALL)
+_BEGIN = re.compile(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
+_TRAP = re.compile(rb"([A-Z][A-Za-z0-9_]*)\s*=")
+_MACRO_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
+
+# Exim's own names for its list of fields to sign, and for the same with every field signed once more than it is there.
+BUILT_IN_MACROS: Final = {
+    b"_DKIM_SIGN_HEADERS": DEFAULT_SIGN_HEADERS.encode(),
+    b"_DKIM_OVERSIGN_HEADERS": b"+" + DEFAULT_SIGN_HEADERS.replace(":", ":+").encode(),
+}
+
+
+def read_nothing(path: str) -> bytes | None:
+    """A `read_include` for texts that may include nothing."""
+    raise ConfigurationError(f"no file can be included here: {path}")
+
+
+def parse_configuration(
+    text: bytes,
+    file: str = "",
+    read_include: ReadInclude = read_nothing,
+    macros: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings in `text`; `file` is its name for errors and for relative includes.
+
+    `macros` are those of the command line (`-DNAME=text`), which the text cannot redefine.
+    """
+    defined = dict(BUILT_IN_MACROS)
+    for name, value in (macros or {}).items():
+        if not _MACRO_NAME.match(name):
+            raise ConfigurationError(f'malformed macro definition: "{name}" must begin with a capital letter')
+        defined[name.encode()] = value.encode("utf-8", "surrogateescape")
+    options: dict[str, Setting] = {}
+    named_lists: dict[tuple[str, str], bytes] = {}
+    for line in _Lines(text, file, read_include, defined):
+        try:
+            _take(line, options, named_lists)
+        except ConfigurationError as error:
+            raise (error if error.file else line.error(error.message)) from None
+    return Settings(options, named_lists, file)
+
+
+class _Lines(LogicalLines):
+    """Logical lines, with a guard: `Dkim_domain = x` would define a macro, and sign nothing."""
+
+    def _define(self, line: Line) -> bool:
+        match = _TRAP.match(line.text)
+        if match is not None and not match[1].isupper() and match[1].lower().decode() in OPTIONS:
+            name = match[1].decode()
+            raise line.error(
+                f'"{name} = …" would define a macro, because it begins with a capital letter; '
+                f"write {name.lower()} to set the option"
+            )
+        return super()._define(line)
+
+
+def _take(line: Line, options: dict[str, Setting], named_lists: dict[tuple[str, str], bytes]) -> None:
+    """One line into the tables."""
+    text, count = _HIDE.subn(b"", line.text, count=1) if line.text.startswith(b"hide") else (line.text, 0)
+    if match := _NAMED_LIST.match(text):
+        _take_list(match[1].decode(), match[2], named_lists)
+        return
+    match = _SETTING.match(text)
+    if match is None:
+        raise line.error(f"option setting expected: {show(text)}")
+    begin = _BEGIN.match(text)
+    if begin is not None:
+        raise line.error(f'"{show(begin[1])}" is not a known configuration section name')
+    name = match[1].decode()
+    option, negated = _find(name)
+    if option.name in options:
+        raise line.error(f'"{option.name}" option set for the second time')
+    value = _negated(name, option, match[2]) if negated else parse_value(option, _right_side(name, option, match[2]))
+    options[option.name] = Setting(value, line.file, line.number, bool(count))
+
+
+def _find(name: str) -> tuple[Option, bool]:
+    """The option of a name, and whether the name says no."""
+    option = OPTIONS.get(name)
+    if option is not None:
+        return option, False
+    for prefix in ("no_", "not_"):
+        option = OPTIONS.get(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        if option is not None:
+            return option, True
+    raise ConfigurationError(f'main option "{name}" unknown{_suggestion(name)}')
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name[:100], OPTIONS, 1)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def _negated(name: str, option: Option, rest: bytes) -> bool:
+    if option.type != "boolean":
+        raise ConfigurationError("negation prefix applied to a non-boolean option")
+    if rest:
+        raise ConfigurationError(f"extra characters follow boolean option {name}")
+    return False
+
+
+def _right_side(name: str, option: Option, rest: bytes) -> bytes:
+    """What stands behind the equals sign."""
+    if rest.startswith(b"="):
+        return rest[1:].lstrip()
+    if option.type == "boolean":
+        if rest:
+            raise ConfigurationError(f"extra characters follow boolean option {name}")
+        return b""
+    if not rest:
+        raise ConfigurationError(f"unexpected end of line (data missing) after {name}")
+    raise ConfigurationError(f'missing "=" after {name}')
+
+
+def _take_list(kind: str, text: bytes, named_lists: dict[tuple[str, str], bytes]) -> None:
+    """`domainlist NAME = list`, or another kind; used as `+NAME`."""
+    match = _SETTING.match(text)
+    if match is None or not match[2].startswith(b"="):
+        raise ConfigurationError(f"missing '=' after \"{show(text)}\"")
+    name = match[1].decode()
+    if (kind, name) in named_lists:
+        raise ConfigurationError(f'duplicate name "{name}" for a named {kind} list')
+    value = match[2][1:].lstrip()
+    if value.startswith(b'"'):
+        value = bytes(parse_value(Option(name, "string", None, ""), value))
+    named_lists[kind, name] = value

@@ -1,0 +1,87 @@
+"""The declared options: what may be set in the configuration file, its type, default and meaning.
+
+Names are Exim's wherever Exim has the option. A default is written as in the file and goes through the same parser.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+OptionType = Literal["expanded string", "string", "boolean", "integer", "octal", "time", "size", "list"]
+
+# RFC 6376 §5.4.1; the list of Exim's experimental DKIM of 2008, and of its present _DKIM_SIGN_HEADERS.
+DEFAULT_SIGN_HEADERS = (
+    "From:Sender:Reply-To:Subject:Date:Message-ID:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:"
+    "Content-ID:Content-Description:Resent-Date:Resent-From:Resent-Sender:Resent-To:Resent-Cc:Resent-Message-ID:"
+    "In-Reply-To:References:List-Id:List-Help:List-Unsubscribe:List-Subscribe:List-Post:List-Owner:List-Archive"
+)
+
+
+class Option(NamedTuple):
+    """One option. `default` is text as in the file; None: the option has no value until it is set."""
+
+    name: str
+    type: OptionType
+    default: str | None
+    meaning: str
+
+
+_DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
+    # Signing: expanded for every message.
+    ("dkim_domain", "expanded string", None, "domains to sign for (a list); each in turn is $dkim_domain"),
+    ("dkim_selector", "expanded string", None, "selectors of $dkim_domain (a list); each in turn is $dkim_selector"),
+    ("dkim_private_key", "expanded string", None, "private key: a file if it begins with /, else PEM text"),
+    ("dkim_canon", "expanded string", "relaxed", "canonicalization: relaxed, simple or HEADER/BODY"),
+    ("dkim_strict", "expanded string", None, "1 or true: defer a message that cannot be signed"),
+    ("dkim_sign_headers", "expanded string", DEFAULT_SIGN_HEADERS, "header fields to sign (a list); = and + prefixes"),
+    ("dkim_hash", "expanded string", "sha256", "hash of the signature"),
+    ("dkim_identity", "expanded string", None, "identity (i=) of the signature"),
+    ("dkim_timestamps", "expanded string", None, "put t= in, and x= so many seconds later"),
+    # Verification.
+    ("dkim_verify_hashes", "list", "sha256 : sha512", "hashes that a signature may use"),
+    ("dkim_verify_min_keysizes", "string", "rsa=1024 ed25519=250", "smallest acceptable keys, in bits"),
+    ("dkim_verify_max_keysize", "integer", "8192", "largest acceptable RSA key, in bits"),
+    ("dkim_verify_partial_body", "boolean", "false", "accept signatures that leave part of the body uncovered"),
+    ("dkim_verify_signatures", "integer", "8", "how many signatures of a message are looked at"),
+    ("dkim_verify_clock_drift", "time", "5m", "how far a signature's clock may be wrong"),
+    # DNS.
+    ("dns_nameservers", "list", None, "name servers: ADDRESS, ADDRESS PORT or [V6]:PORT; unset: the system's"),
+    ("dns_zone_file", "string", None, "answer from this zone file only"),
+    ("dns_timeout", "time", "3s", "longest wait for one question, all tries together"),
+    ("dns_cache_size", "integer", "20000", "how many names are kept"),
+    ("dns_cache_max_ttl", "time", "1h", "longest time to keep an answer"),
+    ("dns_cache_negative_ttl", "time", "5m", "longest time to keep the answer that there is none"),
+    # Look-up server.
+    ("lookup_listen", "list", "/run/exim-dkim/lookup.sock", "sockets: a path, inet:HOST:PORT, inet6:[ADDR]:PORT"),
+    ("lookup_socket_mode", "octal", "0660", "mode of the Unix sockets"),
+    ("lookup_socket_owner", "string", None, "owner of the Unix sockets"),
+    ("lookup_socket_group", "string", None, "group of the Unix sockets"),
+    ("lookup_timeout", "time", "4s", "a reply comes within this time; Exim waits 5s"),
+    ("lookup_request_timeout", "time", "30s", "time that a client has to send its request"),
+    ("lookup_max_request", "size", "64M", "largest request"),
+    ("lookup_max_connections", "integer", "1000", "how many connections are served at once"),
+    ("lookup_cache_size", "integer", "200", "how many messages' results are kept"),
+    ("lookup_spool_directories", "list", "/var/spool/exim4 : /var/spool/exim", "spools that may be read"),
+    ("lookup_spool_over_inet", "boolean", "false", "read the spool for clients that come over TCP, too"),
+    ("user", "string", None, "run as this user"),
+    ("group", "string", None, "run as this group"),
+    ("pid_file_path", "string", None, "file to hold the process id"),
+    ("log_destination", "string", "syslog", "syslog or stderr"),
+    ("syslog_facility", "string", "mail", "facility for syslog"),
+    ("syslog_processname", "string", "exim-dkim", "name to log under"),
+    # Files and messages.
+    ("key_directory", "string", None, "private keys must lie below this directory"),
+    ("spool_directory", "string", "/var/spool/exim4", "Exim's spool directory"),
+    ("split_spool_directory", "boolean", "false", "Exim's spool is split: look there first"),
+    ("primary_hostname", "string", None, "name of this host; unset: what the system says"),
+    ("qualify_domain", "string", None, "value of $qualify_domain; unset: that of primary_hostname"),
+    ("headers_charset", "string", "UTF-8", "character set that $h_ variables are converted to"),
+    ("check_rfc2047_length", "boolean", "true", "leave encoded words of more than 75 characters alone"),
+    ("strict_acl_vars", "boolean", "false", "an ACL variable that is not set is an error"),
+    ("message_body_visible", "size", "500", "how many bytes $message_body and $message_body_end show"),
+    ("message_body_newlines", "boolean", "false", "keep newlines in $message_body and $message_body_end"),
+    ("message_memory_limit", "size", "4M", "the filter keeps larger messages in a file"),
+    ("authserv_id", "expanded string", "$primary_hostname", "who speaks in Authentication-Results"),
+)  # fmt: skip
+
+OPTIONS: dict[str, Option] = {row[0]: Option(*row) for row in _DECLARED}

@@ -1,0 +1,1 @@
+"""The outside world: files, Exim's spool, DNS. The only impure part of the engine beside the commands."""
