@@ -1,4 +1,4 @@
-"""libopendkim as a peer: builds the worker `opendkim.c` and speaks with it. Used by the benchmark and by tests/peers."""
+"""libopendkim as a peer: builds the worker `opendkim.c` and speaks with it. For the benchmark and tests/peers."""
 
 from __future__ import annotations
 
