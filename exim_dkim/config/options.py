@@ -9,11 +9,13 @@ from typing import Literal, NamedTuple
 
 OptionType = Literal["expanded string", "string", "boolean", "integer", "octal", "time", "size", "list"]
 
-# RFC 6376 §5.4.1; the list of Exim's experimental DKIM of 2008, and of its present _DKIM_SIGN_HEADERS.
+# The list of 2008, with its effect: every instance that is there is signed and (unlike Exim's default since 4.70)
+# nothing is said of fields that are not, so that mailing lists may add theirs. A second From is always excluded.
 DEFAULT_SIGN_HEADERS = (
-    "From:Sender:Reply-To:Subject:Date:Message-ID:To:Cc:MIME-Version:Content-Type:Content-Transfer-Encoding:"
-    "Content-ID:Content-Description:Resent-Date:Resent-From:Resent-Sender:Resent-To:Resent-Cc:Resent-Message-ID:"
-    "In-Reply-To:References:List-Id:List-Help:List-Unsubscribe:List-Subscribe:List-Post:List-Owner:List-Archive"
+    "+From:=Sender:=Reply-To:=Subject:=Date:=Message-ID:=To:=Cc:=MIME-Version:=Content-Type:"
+    "=Content-Transfer-Encoding:=Content-ID:=Content-Description:=Resent-Date:=Resent-From:=Resent-Sender:=Resent-To:"
+    "=Resent-Cc:=Resent-Message-ID:=In-Reply-To:=References:=List-Id:=List-Help:=List-Unsubscribe:=List-Subscribe:"
+    "=List-Post:=List-Owner:=List-Archive"
 )
 
 

@@ -1,0 +1,302 @@
+"""From the dkim_* options and a message to DKIM-Signature fields, as Exim's smtp transport does it
+(Exim specification, "Signing outgoing messages"; the options of 2008 in doc/experimental-spec.txt).
+
+Here the expansion language and DKIM meet. Pure: the clock, the variables and the reading of key files are arguments.
+First `plan_signatures` evaluates the options against the header; then the body is hashed for the plan; then
+`signature_fields` makes the fields. Whatever goes wrong is one `SigningError`; whether that defers the message or lets
+it go unsigned is for `is_strict` to say, and only then (Exim looks at dkim_strict after a failure only).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from exim_dkim.canonical import HEADER_CANONICALIZATIONS
+from exim_dkim.crypto import PrivateKey, load_private_key
+from exim_dkim.dkim.sign import SigningRequest, sign
+from exim_dkim.errors import ConfigurationError, ExpansionError, KeyFormatError, ParseError, SigningError
+from exim_dkim.expansion import Environment, Template, Value, expand, split_list
+from exim_dkim.hashing import BodyHash, BodyHasher
+from exim_dkim.message import HeaderField
+from exim_dkim.names import Domain, Selector, split_address
+
+_NOT_SIGNED: Final = (b"", b"0", b"false")
+_HASHES: Final = {b"sha1": "sha1", b"sha256": "sha256", b"sha512": "sha512"}
+MAX_SIGNATURES: Final = 20
+"""Signatures put on one message; Exim gives up on a message that has more."""
+
+
+class Options(Protocol):
+    """Where the option templates come from (`config.settings.Settings`)."""
+
+    def template(self, name: str) -> Template | None:
+        """The parsed expansion string of an option; None when it is not set."""
+
+
+class PlannedSignature(NamedTuple):
+    """One signature to make."""
+
+    request: SigningRequest
+    key: PrivateKey
+
+
+class SigningPlan(NamedTuple):
+    """All signatures to make, and what an administrator may want to know: why something is not signed."""
+
+    signatures: tuple[PlannedSignature, ...]
+    notes: tuple[str, ...]
+
+    def body_hashes(self, hasher: BodyHasher) -> tuple[BodyHash, ...]:
+        """Ask `hasher`, before it is fed, for the body hashes of the plan."""
+        return tuple(
+            hasher.want(planned.request.hash_name, planned.request.body_canonicalization) for planned in self.signatures
+        )
+
+
+class _Evaluation:
+    """One evaluation of the options for one message."""
+
+    def __init__(self, options: Options, environment: Environment) -> None:
+        self.options = options
+        self.environment = environment
+        self.working: dict[bytes, Value] = {}
+
+    def template(self, name: str) -> Template | None:
+        """The parsed option; None when it is not set. Raises `SigningError`."""
+        try:
+            return self.options.template(name)
+        except ConfigurationError as error:
+            raise SigningError(str(error)) from error
+
+    def value(self, name: str) -> Value | None:
+        """The expanded option; None when it is not set. Raises `SigningError` in Exim's words."""
+        template = self.template(name)
+        if template is None:
+            return None
+        try:
+            return expand(template, self.environment, self.working)
+        except ExpansionError as error:
+            raise SigningError(f"failed to expand {name}: {error.message}") from error
+
+    def elements(self, name: str) -> Iterable[Value]:
+        """The elements of an option that is a list, empty ones left out."""
+        value = self.value(name)
+        if value is None:
+            return
+        for element in split_list(value.text):
+            if element:
+                yield Value(element, value.tainted)
+
+
+def plan_signatures(
+    options: Options,
+    environment: Environment,
+    fields: Sequence[HeaderField],
+    now: float,
+    read_key: Callable[[str], bytes],
+) -> SigningPlan:
+    """What to sign as. `fields` is the header that will be sent, `now` seconds since the epoch.
+
+    `read_key` reads a private-key file; it may raise `KeyFormatError`. Raises `SigningError`.
+    """
+    evaluation = _Evaluation(options, environment)
+    for name in ("dkim_domain", "dkim_selector", "dkim_private_key"):
+        if evaluation.template(name) is None:
+            return SigningPlan((), (f"not signed: {name} is not set",))
+    planned: list[PlannedSignature] = []
+    notes: list[str] = []
+    seen: set[bytes] = set()
+    for domain in evaluation.elements("dkim_domain"):
+        lowered = Value(domain.text.lower(), domain.tainted)
+        if lowered.text in seen:
+            continue
+        seen.add(lowered.text)
+        evaluation.working = {b"dkim_domain": lowered}
+        for selector in evaluation.elements("dkim_selector"):
+            evaluation.working[b"dkim_selector"] = selector
+            signature = _plan_one(evaluation, fields, now, read_key, notes)
+            if signature is not None:
+                planned.append(signature)
+        if evaluation.working.get(b"dkim_selector") is None:
+            notes.append(f"not signed for {_shown(lowered.text)}: dkim_selector is empty")
+    if not seen:
+        notes.append("not signed: dkim_domain is empty")
+    if len(planned) > MAX_SIGNATURES:
+        raise SigningError(f"{len(planned)} signatures are asked for; at most {MAX_SIGNATURES} make sense")
+    return SigningPlan(tuple(planned), tuple(notes))
+
+
+def _plan_one(
+    evaluation: _Evaluation,
+    fields: Sequence[HeaderField],
+    now: float,
+    read_key: Callable[[str], bytes],
+    notes: list[str],
+) -> PlannedSignature | None:
+    """The signature for the present $dkim_domain and $dkim_selector; None when the key option says not to sign."""
+    domain, selector = _names(evaluation)
+    header, body = _canonicalizations(evaluation, notes)
+    names = _chosen_names(evaluation, fields)
+    key = _key(evaluation, read_key)
+    if key is None:
+        notes.append(f"not signed for {domain} with {selector}: dkim_private_key is empty, 0 or false")
+        return None
+    hash_name = _hash_name(evaluation)
+    identity = _identity(evaluation)
+    timestamp, expiration = _timestamps(evaluation, now)
+    request = SigningRequest(domain, selector, names, hash_name, header, body, identity, timestamp, expiration)
+    return PlannedSignature(request, key)
+
+
+def _names(evaluation: _Evaluation) -> tuple[Domain, Selector]:
+    domain_text = evaluation.working[b"dkim_domain"].text
+    selector_text = evaluation.working[b"dkim_selector"].text
+    try:
+        domain = Domain.parse(domain_text)
+    except ParseError:
+        raise SigningError(f"dkim_domain gives {_shown(domain_text)}, which is not a domain name") from None
+    if not domain.is_host_name:
+        raise SigningError(f"dkim_domain gives {_shown(domain_text)}, which is not a host name")
+    try:
+        return domain, Selector.parse(selector_text)
+    except ParseError:
+        raise SigningError(f"dkim_selector gives {_shown(selector_text)}, which is not a selector") from None
+
+
+def _canonicalizations(evaluation: _Evaluation, notes: list[str]) -> tuple[str, str]:
+    """`relaxed` (default), `simple`, or a pair `header/body`; Exim takes anything else for relaxed, and logs it."""
+    value = evaluation.value("dkim_canon")
+    text = b"relaxed" if value is None or not value.text else value.text
+    header, slash, body = text.decode("ascii", "replace").partition("/")
+    if not slash:
+        body = header
+    if header in HEADER_CANONICALIZATIONS and body in HEADER_CANONICALIZATIONS:
+        return header, body
+    notes.append(f"dkim_canon gives {_shown(text)}, which is unknown: using relaxed")
+    return "relaxed", "relaxed"
+
+
+def _key(evaluation: _Evaluation, read_key: Callable[[str], bytes]) -> PrivateKey | None:
+    value = evaluation.value("dkim_private_key")
+    if value is None or value.text in _NOT_SIGNED:
+        return None
+    pem = value.text
+    if pem.startswith(b"/"):
+        if value.tainted:
+            raise SigningError(
+                f"Tainted filename '{_shown(pem)}' for dkim_private_key: it was made from the message; look the "
+                "name up, as ${lookup{$dkim_domain.pem}dsearch,ret=full{/DIRECTORY}} does"
+            )
+        try:
+            pem = read_key(pem.decode("utf-8", "surrogateescape"))
+        except KeyFormatError as error:
+            raise SigningError(str(error)) from error
+    try:
+        return load_private_key(pem)
+    except KeyFormatError as error:
+        place = _shown(value.text) if value.text.startswith(b"/") else "the text of dkim_private_key"
+        raise SigningError(f"{place}: {error}") from error
+
+
+def _hash_name(evaluation: _Evaluation) -> str:
+    value = evaluation.value("dkim_hash")
+    if value is None or not value.text:
+        return "sha256"
+    if value.text not in _HASHES:
+        raise SigningError(f"dkim_hash gives {_shown(value.text)}; it must be sha256, sha512 or sha1")
+    return _HASHES[value.text]
+
+
+def _identity(evaluation: _Evaluation) -> tuple[bytes, Domain] | None:
+    value = evaluation.value("dkim_identity")
+    if value is None or not value.text:
+        return None
+    try:
+        return split_address(value.text)
+    except ParseError as error:
+        raise SigningError(f"dkim_identity gives {_shown(value.text)}: {error}") from None
+
+
+def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | None]:
+    """Unset: neither tag; a number above 0: t= now and x= so many seconds later; anything else: t= only."""
+    value = evaluation.value("dkim_timestamps")
+    if value is None:
+        return None, None
+    text = value.text.strip()
+    seconds = int(text) if text.isdigit() and len(text) < 12 else 0
+    return int(now), int(now) + seconds if seconds else None
+
+
+def _chosen_names(evaluation: _Evaluation, fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
+    value = evaluation.value("dkim_sign_headers")
+    return choose_names(() if value is None else split_list(value.text), fields)
+
+
+def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
+    """What h= will hold, for the elements of dkim_sign_headers.
+
+    As Exim: the header is walked from the bottom up and the first element that fits counts. A plain `X` is used up by
+    one field, and what is left over is named too, which asserts its absence; `=X` takes all fields there are; `+X`
+    takes all and one more. From is always signed (RFC 6376 §5.4).
+    """
+    elements = [_WantedField(element) for element in wanted]
+    by_name: dict[bytes, list[_WantedField]] = {}
+    for element in elements:
+        by_name.setdefault(element.name.lower(), []).append(element)
+    by_name.setdefault(b"from", [_WantedField(b"=From")])
+    by_name.pop(b"", None)
+    chosen: list[bytes] = []
+    for field in reversed(fields):
+        candidates = by_name.get(field.name)
+        if not candidates:
+            continue
+        if candidates[0].prefix == b"":
+            candidates.pop(0).used = True
+        chosen.append(field.raw.partition(b":")[0].rstrip(b" \t"))
+    leftovers = [element.name for element in elements if element.name and element.left_over]
+    return (*chosen, *leftovers)
+
+
+class _WantedField:
+    """An element of dkim_sign_headers."""
+
+    __slots__ = ("name", "prefix", "used")
+
+    def __init__(self, element: bytes) -> None:
+        self.prefix = element[:1] if element[:1] in (b"=", b"+") else b""
+        self.name = element[len(self.prefix) :].strip()
+        self.used = False
+
+    @property
+    def left_over(self) -> bool:
+        return self.prefix == b"+" or (self.prefix == b"" and not self.used)
+
+
+def signature_fields(plan: SigningPlan, fields: Sequence[HeaderField], body_hashes: Sequence[BodyHash]) -> bytes:
+    """The DKIM-Signature fields of the plan, in its order, in wire form. Raises `SigningError`."""
+    made = []
+    for planned, body_hash in zip(plan.signatures, body_hashes, strict=True):
+        try:
+            made.append(sign(fields, body_hash.digest(), planned.request, planned.key))
+        except KeyFormatError as error:
+            raise SigningError(str(error)) from error
+    return b"".join(made)
+
+
+def is_strict(options: Options, environment: Environment) -> bool:
+    """Whether dkim_strict expands to `1` or `true` (any case). When that cannot be said: yes, the mail is safer queued.
+
+    Exim before 4.93 compared the unexpanded string; and it takes a failing expansion for "no", which we do not copy.
+    """
+    try:
+        value = _Evaluation(options, environment).value("dkim_strict")
+    except SigningError:
+        return True
+    return value is not None and value.text.lower() in (b"1", b"true")
+
+
+def _shown(text: bytes) -> str:
+    """A value for people and logs: printable, not long, never a whole key."""
+    shown = text[:80].decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else "?" for character in shown)
