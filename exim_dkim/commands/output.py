@@ -97,13 +97,17 @@ class TableWriter:
         self._rows: list[tuple[str, ...]] = []
         self._terminal = is_terminal()
 
-    def add(self, *cells: str) -> bool:
-        """Take one row; true when a table is full and `flush` should be called."""
+    def add(self, *cells: str) -> None:
+        """Take one row."""
         row = tuple(map(printable, cells))
-        if not self._terminal:
+        if self._terminal:
+            self._rows.append(row)
+        else:
             click.echo("\t".join(row))
-            return False
-        self._rows.append(row)
+
+    @property
+    def full(self) -> bool:
+        """True when it is time to `flush`."""
         return len(self._rows) >= TABLE_ROWS
 
     def flush(self) -> None:

@@ -1,0 +1,91 @@
+"""Types and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from exim_dkim.commands.failure import Failure
+from exim_dkim.errors import ParseError
+from exim_dkim.names import Domain, Selector
+
+DEFAULT_CONFIGURATION = "/etc/exim-dkim/exim-dkim.conf"
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class DomainType(click.ParamType[Domain]):
+    """A domain that mail can come from; U-labels become A-labels."""
+
+    name = "domain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Domain:
+        """The domain, or a usage error."""
+        try:
+            domain = Domain.parse(str(value).encode())
+        except ParseError as error:
+            self.fail(f"{value!r} is {error.message}", param, ctx)
+        if not domain.is_host_name:
+            self.fail(f"{value!r} is not a domain name that mail can have", param, ctx)
+        return domain
+
+
+class SelectorType(click.ParamType[Selector]):
+    """A selector: one or more labels."""
+
+    name = "selector"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Selector:
+        """The selector, or a usage error."""
+        try:
+            return Selector.parse(str(value).encode())
+        except ParseError:
+            self.fail(f"{value!r} is not a selector; use letters, digits and hyphens, as in mail2026", param, ctx)
+
+
+def config_option(meaning: str = "Configuration file.") -> Decorator:
+    """`--config FILE`; None when it was not given."""
+    return click.option(
+        "-C", "--config", metavar="FILE", type=click.Path(), help=f"{meaning} [default: {DEFAULT_CONFIGURATION}]"
+    )
+
+
+def define_option() -> Decorator:
+    """`-D NAME=VALUE`: macros for the configuration file, as in Exim."""
+    return click.option(
+        "-D",
+        "--define",
+        "macros",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_macros,
+        help="Define a macro for the configuration file; may be repeated.",
+    )
+
+
+def _macros(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    return {name: text for name, _, text in pairs}
+
+
+def zone_option() -> Decorator:
+    """`--dns-zone FILE`: answers from a file only."""
+    return click.option(
+        "--dns-zone", metavar="FILE", type=click.Path(), help="Take DNS answers from this zone file only."
+    )
+
+
+def json_text(value: object) -> str:
+    """One line of JSON; what is not ASCII or not Unicode is escaped, so any terminal and parser can take it."""
+    import json
+
+    return json.dumps(value, ensure_ascii=True)
+
+
+def no_such_option(text: str) -> Failure:
+    """A usage error found late."""
+    from exim_dkim.commands.exits import ExitStatus
+
+    return Failure(text, ExitStatus.USAGE)

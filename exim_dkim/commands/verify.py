@@ -1,0 +1,230 @@
+"""`exim-dkim verify`: the DKIM signatures of stored messages (RFC 6376 §6), each with its reason.
+
+Messages are streamed: header, then body in chunks. An mbox of any size needs little memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
+
+import click
+
+from exim_dkim.commands.arguments import config_option, define_option, json_text, zone_option
+from exim_dkim.commands.configured import load_settings, make_resolver, verification_policy
+from exim_dkim.commands.exits import ExitStatus
+from exim_dkim.commands.failure import os_error_text
+from exim_dkim.commands.output import Column, TableWriter, note, printable, say
+from exim_dkim.commands.progress import ProgressBar
+from exim_dkim.dkim.verify import Verdict, verify_header
+from exim_dkim.errors import ParseError
+from exim_dkim.message import parse_header
+from exim_dkim.policy import VerificationPolicy
+from exim_dkim.resolver import Resolver
+from exim_dkim.system.mailbox import QUOTINGS, STDIN, StoredMessage, read_messages, size_of
+from exim_dkim.words import Key, Word, dkim_word, parse_key
+
+COLUMNS = (Column("result"), Column("message", fold=True), Column("d="), Column("s="), Column("reason"))
+ERROR = "error"
+
+_EPILOG = """\b
+Examples:
+  exim-dkim verify message.eml
+  exim-dkim verify --key example.org ~/Maildir /var/mail/alice
+  swaks --dump-mail … | exim-dkim verify - --json
+  exim-dkim verify old.mbox --now 1751360400 --dns-zone keys.zone
+\b
+Off a terminal each line has five fields, separated by TABs: result, message, d=, s=,
+reason. The result is good, bad, defer, unsigned or error; a line stands for one signature,
+or for a message that has none. With --json there is one object a message.
+\b
+A file with LF line ends is read as Exim's own files are (LF becomes CRLF); one with CRLF
+is taken as it is.
+\b
+Exit status:
+  0   every message is good: one of its signatures (for the key, with --key) verifies
+  1   a message is bad or unsigned, or could not be read
+  2   wrong usage
+  75  none of these, but the result of a message is defer: try again later
+"""
+
+
+class Report(NamedTuple):
+    """What is said of one message. `problem` tells why it could not be judged; `word` is then without meaning."""
+
+    name: str
+    word: Word
+    verdicts: tuple[Verdict, ...] = ()
+    problem: str = ""
+
+    @property
+    def result(self) -> str:
+        """The word, or `error`."""
+        return ERROR if self.problem else self.word.value
+
+
+class Judge(NamedTuple):
+    """How messages are judged."""
+
+    resolver: Resolver
+    policy: VerificationPolicy
+    now: float | None
+    key: Key | None
+
+    async def report(self, message: StoredMessage) -> Report:
+        """Verify one message; its body is read as far as that needs."""
+        if message.problem:
+            return Report(message.name, Word.UNVERIFIED, problem=message.problem)
+        now = time.time() if self.now is None else self.now
+        verification = await verify_header(parse_header(message.header), self.resolver, self.policy, now)
+        if verification.wants_body:
+            for chunk in message.body:
+                verification.update(chunk)
+        verdicts = verification.finish()
+        return Report(message.name, dkim_word(verdicts, self.key), verdicts)
+
+
+class KeyType(click.ParamType[Key]):
+    """A domain or an identity."""
+
+    name = "key"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Key:
+        """The key, or a usage error."""
+        try:
+            return parse_key(str(value).encode())
+        except ParseError as error:
+            self.fail(f"{value!r}: {error.message}; name a domain or user@domain", param, ctx)
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
+@click.option("--key", type=KeyType(), metavar="KEY", help="Judge by the signatures of this domain or identity only.")
+@click.option("--allow-unsigned", is_flag=True, help="Let unsigned messages count as good for the exit status.")
+@click.option(
+    "--mbox-quoting",
+    "quoting",
+    type=click.Choice(QUOTINGS),
+    default="mboxo",
+    show_default=True,
+    help="How the mbox marks lines that begin with From: Exim writes mboxo.",
+)
+@click.option("--now", type=float, metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
+@zone_option()
+@config_option("Take the verification and DNS options from this file.")
+@define_option()
+def command(
+    files: tuple[str, ...],
+    as_json: bool,
+    key: Key | None,
+    allow_unsigned: bool,
+    quoting: str,
+    now: float | None,
+    dns_zone: str | None,
+    config: str | None,
+    macros: dict[str, str],
+) -> None:
+    """Verify the DKIM signatures of messages.
+
+    FILE is a message, an mbox, a Maildir directory, or - for standard input.
+    """
+    if files.count(STDIN) > 1:
+        raise click.UsageError("standard input (-) can be read only once")
+    settings = load_settings(config, macros)
+    judge = Judge(make_resolver(settings, dns_zone), verification_policy(settings), now, key)
+    counts = asyncio.run(_run(judge, files, quoting, as_json))
+    if not as_json and counts.total() > 1:
+        note(", ".join(f"{count} {word}" for word, count in sorted(counts.items())))
+    click.get_current_context().exit(exit_status(counts, allow_unsigned))
+
+
+def exit_status(counts: Counter[str], allow_unsigned: bool) -> ExitStatus:
+    """What the results, counted by word, come to."""
+    unsigned = 0 if allow_unsigned else counts[Word.UNSIGNED.value]
+    if unsigned or counts[Word.BAD.value] or counts[ERROR]:
+        return ExitStatus.BAD
+    return ExitStatus.TEMPORARY if counts[Word.DEFER.value] else ExitStatus.OK
+
+
+async def _run(judge: Judge, files: Sequence[str], quoting: str, as_json: bool) -> Counter[str]:
+    """Print the report of every message; how many there were of each result."""
+    counts: Counter[str] = Counter()
+    sizes = [size_of(file) for file in files]
+    table = TableWriter(COLUMNS)
+    with ProgressBar(sum(filter(None, sizes)) if None not in sizes else None) as bar:
+        async for report in _reports(judge, files, quoting, bar):
+            counts[report.result] += 1
+            if as_json:
+                bar.pause()
+                say(json_text(report_object(report)))
+                continue
+            for row in report_rows(report, judge.key):
+                table.add(*row)
+            if table.full:
+                bar.pause()
+                table.flush()
+    table.flush()
+    return counts
+
+
+async def _reports(judge: Judge, files: Sequence[str], quoting: str, bar: ProgressBar) -> AsyncIterator[Report]:
+    for file in files:
+        try:
+            for message in read_messages(file, quoting, bar.advance):
+                yield await judge.report(message)
+        except OSError as error:
+            yield Report(file, Word.UNVERIFIED, problem=os_error_text(error).removeprefix(f"{file}: "))
+
+
+def report_rows(report: Report, key: Key | None) -> Iterator[tuple[str, str, str, str, str]]:
+    """The lines of a table for one message: one a signature that `key` matches, or one that says why there is none."""
+    if report.problem:
+        yield ERROR, report.name, "-", "-", report.problem
+        return
+    matching = [verdict for verdict in report.verdicts if key is None or key.matches(verdict.signature)]
+    if not matching:
+        reason = "the message has no signature"
+        if report.verdicts:
+            reason = f"no signature of the {len(report.verdicts)} that the message has is for the key"
+        yield Word.UNSIGNED.value, report.name, "-", "-", reason
+    for verdict in matching:
+        signature = verdict.signature
+        domain, selector = signature.domain or "-", signature.selector or "-"
+        yield dkim_word((verdict,), None).value, report.name, domain, selector, reason_text(verdict)
+
+
+def reason_text(verdict: Verdict) -> str:
+    """Why a signature is what it is, in a line."""
+    detail = f" ({verdict.detail})" if verdict.detail else ""
+    testing = "; the key says t=y: testing" if verdict.testing else ""
+    return verdict.reason.text + detail + testing
+
+
+def report_object(report: Report) -> dict[str, object]:
+    """One message for JSON: all its signatures, whatever the key."""
+    return {
+        "message": printable(report.name),
+        "result": report.result,
+        "error": report.problem or None,
+        "signatures": [signature_object(verdict) for verdict in report.verdicts],
+    }
+
+
+def signature_object(verdict: Verdict) -> dict[str, object]:
+    """One signature for JSON. `result` is the word of RFC 8601, `reason` a name that does not change."""
+    signature = verdict.signature
+    return {
+        "result": verdict.result.value,
+        "reason": verdict.reason.name.lower(),
+        "text": reason_text(verdict),
+        "domain": signature.domain,
+        "selector": signature.selector,
+        "identity": signature.identity or None,
+        "algorithm": signature.algorithm or None,
+        "testing": verdict.testing,
+        "key_bits": verdict.key_bits or None,
+    }
