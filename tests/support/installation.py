@@ -63,6 +63,7 @@ def install(root: Path) -> Installation:
     _interpreter(root)
     site = root / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     site.mkdir(parents=True, exist_ok=True)
+    _copy_distribution("exim-dkim", site, only=".dist-info")
     for name in sorted(_needed("exim-dkim")):
         _copy_distribution(name, site)
     copied = [site / package for package in PACKAGES if (CHECKOUT / package).is_dir()]
@@ -105,11 +106,12 @@ def _needed(name: str) -> set[str]:
     return found
 
 
-def _copy_distribution(name: str, site: Path) -> None:
+def _copy_distribution(name: str, site: Path, only: str = "") -> None:
+    """The files of an installed distribution, or those in the directory whose name ends in `only`."""
     distribution = importlib.metadata.distribution(name)
     for file in distribution.files or []:
         source = Path(str(distribution.locate_file(file)))
-        if ".." not in file.parts and source.is_file():
+        if ".." not in file.parts and file.parts[0].endswith(only) and source.is_file():
             target = site / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
