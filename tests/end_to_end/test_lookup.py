@@ -1,0 +1,171 @@
+"""A real Exim asks the look-up server with `${acl {lookup_dkim}{KEY}}`, as examples/exim.conf has it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support.mail import message, signed
+from tests.support.smtp import Client, Reply, submit
+from tests.support.world import World
+
+ALICE = "Alice <alice@example.org>"
+BANK = "Bank <info@bank.example>"
+LISTS = "Lists <anybody@lists.example>"
+
+
+def recorded(world: World, text: bytes) -> str:
+    """The word that our receiver writes into its header for a message."""
+    world.server()
+    exim = world.receiver()
+    reply = submit(exim.port, text, sender="envelope@client.example", recipients=["bob@rx.example"])
+    assert reply.code == 250, reply
+    identifier = reply.text.partition("id=")[2]
+    exim.wait_for_log(f"{identifier} Completed")
+    delivered = next(each for each in exim.delivered("bob") if identifier.encode() in each)
+    found = re.search(rb"^X-DKIM-Lookup: (.*(?:\n\s.*)*)\n", delivered, re.MULTILINE)
+    assert found
+    assert delivered.count(b"X-DKIM-Lookup:") == 1
+    return found[1].decode()
+
+
+def tampered(text: bytes) -> bytes:
+    assert b"Hello" in text
+    return text.replace(b"Hello", b"HELLO")
+
+
+FIVE_WORDS = {
+    "good": signed(message()),
+    "good, Ed25519": signed(message(), selector="ed", key="ed25519"),
+    "good, simple": signed(message(), canonicalization="simple/simple"),
+    "bad": tampered(signed(message())),
+    "bad, header changed": signed(message()).replace(b"Subject: A ", b"Subject: B "),
+    "bad, no such key": signed(message(), selector="nowhere"),
+    "bad, revoked": signed(message(), selector="revoked"),
+    "bad, expired": signed(message(), timestamp=1_700_000_000, expiration=1_700_000_100),
+    "defer": signed(message(), selector="broken"),
+    "unsigned": message(),
+    "unsigned, of somebody else": signed(message(), domain="other.example", key="rsa1024"),
+    "unsigned, key in test mode": tampered(signed(message(), selector="testing")),
+}
+
+
+@pytest.mark.parametrize(("case", "text"), FIVE_WORDS.items(), ids=FIVE_WORDS)
+def test_word(world: World, case: str, text: bytes) -> None:
+    assert recorded(world, text) == f"example.org={case.partition(',')[0]}"
+
+
+def test_unverified_without_control(world: World) -> None:
+    """Nobody said `control = dkim_verify`."""
+    world.server()
+    exim = world.receiver("plain", NO_DKIM_CONTROL="yes")
+    submit(exim.port, signed(message()), sender="", recipients=["bob@rx.example"])
+    exim.wait_for_log("DKIM unverified for example.org")
+
+
+def test_unverified_before_data(world: World) -> None:
+    """There is no message yet when RCPT has been accepted."""
+    world.server()
+    early = "acl_smtp_predata = accept logwrite = early: ${acl {lookup_dkim}{example.org}}\n"
+    exim = world.receiver("early", extra=early)
+    submit(exim.port, signed(message()), sender="", recipients=["bob@rx.example"])
+    exim.wait_for_log("early: unverified$")
+    exim.wait_for_log("DKIM good for example.org$")
+
+
+OTHER_KEYS = {
+    "alice@example.org": "good",
+    "ALICE@EXAMPLE.ORG": "unsigned",  # local parts are compared as they are (RFC 6376 §3.5)
+    "mallory@example.org": "unsigned",
+    "example.org": "good",
+    "sub.example.org": "unsigned",
+    "other.example": "bad",
+    "@example.org": "unsigned",
+}
+
+
+def test_identity_keys_and_two_signatures(world: World) -> None:
+    """One message with a good signature and a bad one, asked about with many keys."""
+    text = signed(message(), identity="alice@example.org")
+    text = signed(tampered(text), domain="other.example", key="rsa1024")
+    text = text.replace(b"HELLO", b"Hello")
+    world.server()
+    exim = world.receiver("keys", OTHER_KEYS=";".join(OTHER_KEYS))
+    reply = submit(exim.port, text, sender="", recipients=["bob@rx.example"])
+    exim.wait_for_log(f"{reply.text.partition('id=')[2]} Completed")
+    field = re.search(rb"^X-DKIM-Lookup: (.*)$", exim.delivered("bob")[-1], re.MULTILINE)
+    assert field
+    words = dict(each.split("=") for each in field[1].decode().split(";"))
+    assert words == OTHER_KEYS
+
+
+@pytest.mark.parametrize("first", ["good", "bad"])
+def test_one_good_signature_of_two_is_enough(world: World, first: str) -> None:
+    """The bad one may stand before the good one or after it."""
+    bad = signed(message(), selector="nowhere")[: -len(message())]
+    text = signed(message())
+    text = text[: -len(message())] + bad + message() if first == "good" else bad + text
+    assert recorded(world, text) == "example.org=good"
+
+
+def test_good_beats_defer_and_defer_beats_bad(world: World) -> None:
+    fields = {
+        selector: signed(message(), selector=selector)[: -len(message())] for selector in ("rsa", "broken", "nowhere")
+    }
+    assert recorded(world, fields["broken"] + fields["rsa"] + message()) == "example.org=good"
+    assert recorded(world, fields["nowhere"] + fields["broken"] + message()) == "example.org=defer"
+
+
+def test_identity_below_the_domain(world: World) -> None:
+    """A key that is a domain also finds the domain of i=."""
+    text = signed(message("Alice <alice@mail.example.org>"), identity="@mail.example.org")
+    assert recorded(world, text) == "mail.example.org=good"
+
+
+def test_forged_header_is_removed(world: World) -> None:
+    text = message(header=b"X-DKIM-Lookup: example.org=good\r\nx-dkim-lookup: also\r\n")
+    assert recorded(world, text) == "example.org=unsigned"
+
+
+REQUIRED = {
+    "good": (signed(message(BANK), domain="bank.example"), 250, "OK"),
+    "bad": (tampered(signed(message(BANK), domain="bank.example")), 550, "5.7.22 .*bank.example .bad"),
+    "unsigned": (message(BANK), 550, "5.7.22 .*bank.example .unsigned"),
+    "signed by another": (signed(message(BANK)), 550, "5.7.22 .*bank.example .unsigned"),
+    "defer": (signed(message(BANK), domain="bank.example", selector="broken"), 451, "4.7.0"),
+    "two authors": (message(f"{ALICE}, {BANK}"), 550, "5.6.0"),
+    "two From fields": (message(ALICE, header=f"From: {BANK}\r\n".encode()), 550, "5.6.0"),
+    "no From": (b"Subject: x\r\n\r\nx\r\n", 550, "5.6.0"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "pattern"), REQUIRED.values(), ids=REQUIRED)
+def test_domain_that_signs_always(world: World, text: bytes, code: int, pattern: str) -> None:
+    world.server()
+    reply = submit(world.receiver().port, text, sender="", recipients=["bob@rx.example"])
+    assert reply.code == code
+    assert re.match(pattern, reply.text)
+
+
+def test_required_identity(world: World) -> None:
+    """The file names an identity for lists.example, so another identity of that domain is not enough."""
+    world.server()
+    exim = world.receiver()
+    reply = submit(exim.port, message(LISTS), sender="", recipients=["bob@rx.example"])
+    assert reply == Reply(550, "5.7.22 No valid DKIM signature for announce@lists.example (unsigned)")
+
+
+def test_many_messages_in_one_connection(world: World) -> None:
+    """The words of one message do not stick to the next."""
+    world.server()
+    exim = world.receiver()
+    with Client(exim.port) as client:
+        client.hello()
+        identifiers = []
+        for text in (message(), signed(message()), tampered(signed(message())), message()):
+            assert client.envelope("", ["bob@rx.example"]).code == 250
+            identifiers.append(client.data(text).text.partition("id=")[2])
+    words = [exim.wait_for_log(f"{each} DKIM ([a-z]+) for")[1] for each in identifiers]
+    assert words == ["unsigned", "good", "bad", "unsigned"]
+    assert exim.panic_log() == ""

@@ -1,0 +1,148 @@
+"""Everything that the end-to-end tests share: an installation, a look-up server, Exim daemons, a sink, keys and DNS.
+
+Daemons are started when a test first asks for them, and live until the end of the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support import mail, peers
+from tests.support.exim import Exim
+from tests.support.installation import Installation, installed
+from tests.support.lookup import LookupServer
+from tests.support.processes import exim_user, give, shared_directory
+from tests.support.smtp import Sink
+
+RECORDS = {
+    "rsa._domainkey.example.org": mail.key_record("rsa2048"),
+    "ed._domainkey.example.org": mail.key_record("ed25519"),
+    "testing._domainkey.example.org": mail.key_record("rsa2048", testing=True),
+    "revoked._domainkey.example.org": "v=DKIM1; p=",
+    "rsa._domainkey.bank.example": mail.key_record("rsa2048"),
+    "rsa._domainkey.other.example": mail.key_record("rsa1024"),
+}
+BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
+SILENT = ("silent._domainkey.example.org",)
+
+SIGNS_ALWAYS = """\
+bank.example:   bank.example
+lists.example:  announce@lists.example
+"""
+
+SIGNING = """\
+dkim_domain = ${lookup {${lc:${domain:$rh_from:}}} lsearch,ret=key {DIRECTORY/domains}}
+dkim_selector = ${lookup {$dkim_domain} lsearch {DIRECTORY/domains}}
+dkim_private_key = ${lookup {$dkim_selector.pem} dsearch,ret=full {DIRECTORY/keys} {$value}{0}}
+dkim_strict = true
+"""
+DOMAINS = """\
+example.org:    rsa : ed
+other.example:  missing
+"""
+
+
+class World:
+    """See the module. `directory` is where all of it lives."""
+
+    def __init__(self, exim: str, installation: Installation, directory: Path, sink: Sink) -> None:
+        self.exim = exim
+        self.installation = installation
+        self.directory = directory
+        self.sink = sink
+        self._exims: dict[str, Exim] = {}
+        self._servers: dict[str, LookupServer] = {}
+        self._write("zone", mail.zone_text(RECORDS, BROKEN, SILENT))
+        self._write("signs-always", SIGNS_ALWAYS)
+        self._write("domains", DOMAINS)
+        keys = self.directory / "keys"
+        keys.mkdir()
+        for selector, name in (("rsa", "rsa2048"), ("ed", "ed25519")):
+            shutil.copy(mail.KEY_DIRECTORY / f"{name}.pem", keys / f"{selector}.pem")
+            give(keys / f"{selector}.pem", exim_user(), 0o400)
+        give(keys, exim_user(), 0o755)
+
+    def server(self, name: str = "lookup", **options: str) -> LookupServer:
+        """The look-up server of this name, running."""
+        if name not in self._servers:
+            spools = " : ".join(
+                str(self.directory / exim / "spool") for exim in ("rx", "wire", "split", "native", "tx")
+            )
+            settings = {"dns_zone_file": str(self.directory / "zone"), "lookup_spool_directories": spools, **options}
+            self._servers[name] = LookupServer(self.installation, self.directory / name, settings)
+        server = self._servers[name]
+        if server.process is None:
+            server.start()
+        return server
+
+    def receiver(self, name: str = "rx", *, extra: str = "", resolver: Path | None = None, **macros: str) -> Exim:
+        """A running Exim of this name that takes mail for rx.example and asks the look-up server about it."""
+        if name not in self._exims:
+            settings = {
+                "LOOKUP_SOCKET": str(self.directory / "lookup" / "lookup.sock"),
+                "SIGNS_ALWAYS": str(self.directory / "signs-always"),
+                "MAIL_HOST_NAME": "rx.example",
+                "LOCAL_DOMAIN_LIST": "rx.example",
+                **macros,
+            }
+            exim = Exim(self.exim, self.directory / name, settings, extra=extra, resolver=resolver)
+            exim.mailbox("bob")
+            self._exims[name] = exim
+            exim.start()
+        return self._exims[name]
+
+    def sender(self, name: str = "tx", *, port: int | None = None, signing: str = SIGNING, **macros: str) -> Exim:
+        """A running Exim of this name that signs what its clients send and passes it to the sink, or to `port`."""
+        if name not in self._exims:
+            settings = {
+                "SIGNING_FILTER": str(self.installation.filter),
+                "SIGNING_CONFIG": str(self._write(f"{name}-signing.conf", self.signing(signing))),
+                "SIGNS_ALWAYS": str(self.directory / "signs-always"),
+                "LOOKUP_SOCKET": str(self.directory / "lookup" / "lookup.sock"),
+                "MAIL_HOST_NAME": "tx.example.org",
+                "LOCAL_DOMAIN_LIST": "tx.example.org",
+                "CLIENT_NETWORKS": "127.0.0.1",
+                "SMART_HOST": f"127.0.0.1::{port or self.sink.port}",
+                **macros,
+            }
+            self._exims[name] = Exim(self.exim, self.directory / name, settings)
+            self._exims[name].start()
+        return self._exims[name]
+
+    def signing(self, text: str) -> str:
+        """A signing configuration with this world's directory in it."""
+        return text.replace("DIRECTORY", str(self.directory))
+
+    def configure(self, sender: str, text: str) -> None:
+        """Another signing configuration for a sender; the filter reads it anew for every message."""
+        self._write(f"{sender}-signing.conf", self.signing(text))
+
+    def stop(self) -> None:
+        for exim in self._exims.values():
+            exim.stop()
+        for server in self._servers.values():
+            server.stop()
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
+
+@contextlib.contextmanager
+def world() -> Iterator[World]:
+    """A world for as long as the context lasts. Skips, or in CI fails, without Exim or without root."""
+    exim = peers.program("exim4", "exim4-daemon-heavy")
+    if os.getuid() != 0:
+        peers.missing("Exim daemons of our own need root", "run the tests as root")
+    with installed() as installation, shared_directory("exim-dkim-world-") as directory, Sink() as sink:
+        made = World(exim, installation, directory, sink)
+        try:
+            yield made
+        finally:
+            made.stop()
