@@ -1,0 +1,99 @@
+"""Can Exim's user run the filter: the script, its interpreter, every directory above both, the packages it imports?"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+
+from exim_dkim.commands.access_findings import ELSEWHERE, refusal
+from exim_dkim.commands.findings import Finding, Level
+from exim_dkim.commands.installation import interpreter_of, package_files
+from exim_dkim.system.access import EXECUTE, READ, User, find_barrier
+
+_SECONDS = 30
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin"}  # a filter of Exim has little more
+
+
+def check_filter(path: str | None, user: User, may_try: bool) -> Iterator[Finding]:
+    """Findings about the filter at `path`. `may_try`: this process can start it as `user`."""
+    if path is None:
+        yield Finding(
+            Level.FAIL,
+            "filter: there is no exim-dkim-filter beside this command, nor in PATH",
+            "Install the whole package (pip install exim-dkim), or name it with --filter.",
+        )
+        return
+    faults = list(_path_faults(path, user))
+    yield from faults
+    if any(fault.level is Level.FAIL for fault in faults):
+        return
+    yield from _packages(user)
+    if may_try:
+        yield _trial(path, user)
+    else:
+        yield Finding(Level.OK, f"filter: by its mode bits, user {user.name} may run {path} (not tried)")
+
+
+def _path_faults(path: str, user: User) -> Iterator[Finding]:
+    barrier = find_barrier(path, user, READ | EXECUTE)
+    if barrier is not None:
+        yield refusal(barrier, user, "filter", private=False)
+        return
+    yield from _open_to_others(path, "filter")
+    interpreter = interpreter_of(path)
+    if interpreter is None:
+        return
+    barrier = find_barrier(interpreter, user, EXECUTE)
+    if barrier is not None:
+        yield refusal(barrier, user, f"the filter's interpreter {interpreter}", private=False)
+        return
+    yield from _open_to_others(interpreter, "the filter's interpreter")
+
+
+def _open_to_others(path: str, what: str) -> Iterator[Finding]:
+    status = os.stat(path)
+    if status.st_mode & stat.S_IWOTH:
+        yield Finding(
+            Level.FAIL,
+            f"{what}: everybody may change {path} (mode {stat.S_IMODE(status.st_mode):04o}), and with it your mail",
+            f"chmod o-w {path}",
+        )
+
+
+def _packages(user: User) -> Iterator[Finding]:
+    for name, file in package_files().items():
+        barrier = find_barrier(file, user, READ)
+        if barrier is not None:
+            yield refusal(barrier, user, f"package {name} of the filter", private=False)
+
+
+def _trial(path: str, user: User) -> Finding:
+    """Start the filter as Exim does, but only to ask for its version."""
+    another = os.geteuid() != user.uid
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            env=_ENVIRONMENT,
+            timeout=_SECONDS,
+            check=False,
+            user=user.uid if another else None,
+            group=user.gid if another else None,
+            extra_groups=user.groups if another else None,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding(Level.FAIL, f"filter: user {user.name} cannot start {path}: {error}", ELSEWHERE)
+    if done.returncode == 0:
+        version = done.stdout.decode("utf-8", "backslashreplace").strip()
+        return Finding(Level.OK, f"filter: user {user.name} runs {path}: {version}")
+    lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines() or ["no word of why"]
+    status = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+    return Finding(
+        Level.FAIL,
+        f"filter: {path} --version, run by user {user.name}, ends with {status}: {lines[-1]}",
+        f"Try it: cd / && setpriv --reuid={user.uid} --regid={user.gid} --clear-groups env -i {path} --version",
+    )
