@@ -59,7 +59,7 @@ def test_word(world: World, case: str, text: bytes) -> None:
 def test_unverified_without_control(world: World) -> None:
     """Nobody said `control = dkim_verify`."""
     world.server()
-    exim = world.receiver("plain", NO_DKIM_CONTROL="yes")
+    exim = world.receiver("unasked", {"NO_DKIM_CONTROL": "yes"})
     submit(exim.port, signed(message()), sender="", recipients=["bob@rx.example"])
     exim.wait_for_log("DKIM unverified for example.org")
 
@@ -91,7 +91,7 @@ def test_identity_keys_and_two_signatures(world: World) -> None:
     text = signed(tampered(text), domain="other.example", key="rsa1024")
     text = text.replace(b"HELLO", b"Hello")
     world.server()
-    exim = world.receiver("keys", OTHER_KEYS=";".join(OTHER_KEYS))
+    exim = world.receiver("keys", {"OTHER_KEYS": ";".join(OTHER_KEYS)})
     reply = submit(exim.port, text, sender="", recipients=["bob@rx.example"])
     exim.wait_for_log(f"{reply.text.partition('id=')[2]} Completed")
     field = re.search(rb"^X-DKIM-Lookup: (.*)$", exim.delivered("bob")[-1], re.MULTILINE)

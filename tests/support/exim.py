@@ -42,7 +42,7 @@ class Exim:
         included = Path(shutil.copy(configuration, directory / "exim.conf"))
         included.chmod(0o644)
         self._resolver = resolver
-        settings = {
+        self.macros = {
             "EXIM_STATE": str(directory),
             "SMTP_INTERFACES": "127.0.0.1",
             "SMTP_PORTS": str(self.port),
@@ -51,7 +51,7 @@ class Exim:
             "CLIENT_NETWORKS": "192.0.2.1",
             **macros,
         }
-        lines = [f"{name} = {value}" for name, value in settings.items()]
+        lines = [f"{name} = {value}" for name, value in self.macros.items()]
         self.configuration.write_text("\n".join([*lines, extra, f".include {included}", ""]))
         self.process: Process | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.support import mail, peers
@@ -28,6 +28,9 @@ RECORDS = {
 }
 BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
 SILENT = ("silent._domainkey.example.org",)
+
+RECEIVERS = ("rx", "unasked", "early", "keys", "plain", "split", "wire", "patient", "impatient", "native")
+"""The names that a receiver may have: the look-up server may read the spools of these."""
 
 SIGNS_ALWAYS = """\
 bank.example:   bank.example
@@ -69,9 +72,7 @@ class World:
     def server(self, name: str = "lookup", **options: str) -> LookupServer:
         """The look-up server of this name, running."""
         if name not in self._servers:
-            spools = " : ".join(
-                str(self.directory / exim / "spool") for exim in ("rx", "wire", "split", "native", "tx")
-            )
+            spools = " : ".join(str(self.directory / exim / "spool") for exim in RECEIVERS)
             settings = {"dns_zone_file": str(self.directory / "zone"), "lookup_spool_directories": spools, **options}
             self._servers[name] = LookupServer(self.installation, self.directory / name, settings)
         server = self._servers[name]
@@ -79,23 +80,39 @@ class World:
             server.start()
         return server
 
-    def receiver(self, name: str = "rx", *, extra: str = "", resolver: Path | None = None, **macros: str) -> Exim:
+    def receiver(
+        self,
+        name: str = "rx",
+        macros: Mapping[str, str] | None = None,
+        *,
+        extra: str = "",
+        resolver: Path | None = None,
+    ) -> Exim:
         """A running Exim of this name that takes mail for rx.example and asks the look-up server about it."""
+        assert name in RECEIVERS
         if name not in self._exims:
             settings = {
                 "LOOKUP_SOCKET": str(self.directory / "lookup" / "lookup.sock"),
                 "SIGNS_ALWAYS": str(self.directory / "signs-always"),
                 "MAIL_HOST_NAME": "rx.example",
                 "LOCAL_DOMAIN_LIST": "rx.example",
-                **macros,
+                **(macros or {}),
             }
             exim = Exim(self.exim, self.directory / name, settings, extra=extra, resolver=resolver)
             exim.mailbox("bob")
             self._exims[name] = exim
             exim.start()
+        assert (macros or {}).items() <= self._exims[name].macros.items(), f"two receivers named {name}"
         return self._exims[name]
 
-    def sender(self, name: str = "tx", *, port: int | None = None, signing: str = SIGNING, **macros: str) -> Exim:
+    def sender(
+        self,
+        name: str = "tx",
+        macros: Mapping[str, str] | None = None,
+        *,
+        port: int | None = None,
+        signing: str = SIGNING,
+    ) -> Exim:
         """A running Exim of this name that signs what its clients send and passes it to the sink, or to `port`."""
         if name not in self._exims:
             settings = {
@@ -107,7 +124,7 @@ class World:
                 "LOCAL_DOMAIN_LIST": "tx.example.org",
                 "CLIENT_NETWORKS": "127.0.0.1",
                 "SMART_HOST": f"127.0.0.1::{port or self.sink.port}",
-                **macros,
+                **(macros or {}),
             }
             self._exims[name] = Exim(self.exim, self.directory / name, settings)
             self._exims[name].start()
