@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.mail import message, signed
+from tests.support.samples import message, signed
 from tests.support.smtp import Client, Reply, submit
 from tests.support.world import World
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.support.exim import Exim
-from tests.support.mail import message, signed
+from tests.support.samples import message, signed
 from tests.support.smtp import Client, Reply
 from tests.support.world import World
 

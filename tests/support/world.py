@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.support import mail, peers
+from tests.support import peers, samples
 from tests.support.exim import Exim
 from tests.support.installation import Installation, installed
 from tests.support.lookup import LookupServer
@@ -19,12 +19,12 @@ from tests.support.processes import exim_user, give, shared_directory
 from tests.support.smtp import Sink
 
 RECORDS = {
-    "rsa._domainkey.example.org": mail.key_record("rsa2048"),
-    "ed._domainkey.example.org": mail.key_record("ed25519"),
-    "testing._domainkey.example.org": mail.key_record("rsa2048", testing=True),
+    "rsa._domainkey.example.org": samples.key_record("rsa2048"),
+    "ed._domainkey.example.org": samples.key_record("ed25519"),
+    "testing._domainkey.example.org": samples.key_record("rsa2048", testing=True),
     "revoked._domainkey.example.org": "v=DKIM1; p=",
-    "rsa._domainkey.bank.example": mail.key_record("rsa2048"),
-    "rsa._domainkey.other.example": mail.key_record("rsa1024"),
+    "rsa._domainkey.bank.example": samples.key_record("rsa2048"),
+    "rsa._domainkey.other.example": samples.key_record("rsa1024"),
 }
 BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
 SILENT = ("silent._domainkey.example.org",)
@@ -59,13 +59,13 @@ class World:
         self.sink = sink
         self._exims: dict[str, Exim] = {}
         self._servers: dict[str, LookupServer] = {}
-        self._write("zone", mail.zone_text(RECORDS, BROKEN, SILENT))
+        self._write("zone", samples.zone_text(RECORDS, BROKEN, SILENT))
         self._write("signs-always", SIGNS_ALWAYS)
         self._write("domains", DOMAINS)
         keys = self.directory / "keys"
         keys.mkdir()
         for selector, name in (("rsa", "rsa2048"), ("ed", "ed25519")):
-            shutil.copy(mail.KEY_DIRECTORY / f"{name}.pem", keys / f"{selector}.pem")
+            shutil.copy(samples.KEY_DIRECTORY / f"{name}.pem", keys / f"{selector}.pem")
             give(keys / f"{selector}.pem", exim_user(), 0o400)
         give(keys, exim_user(), 0o755)
 
