@@ -89,4 +89,4 @@ def _word(value: bytes) -> str:
 
 
 def _words(value: bytes) -> tuple[str, ...]:
-    return tuple(_word(element) for element in split_values(value))
+    return tuple(_word(element) for element in split_values(value) if element)

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, Protocol
 
 from exim_dkim.canonical import HEADER_CANONICALIZATIONS
 from exim_dkim.crypto import PrivateKey, load_private_key
-from exim_dkim.dkim.sign import SigningRequest, sign
-from exim_dkim.errors import ConfigurationError, ExpansionError, KeyFormatError, ParseError, SigningError
+from exim_dkim.dkim.sign import SigningRequest, choose_names, sign
+from exim_dkim.errors import ConfigurationError, EximDkimError, ExpansionError, KeyFormatError, ParseError, SigningError
 from exim_dkim.expansion import Environment, Template, Value, expand, split_list
 from exim_dkim.hashing import BodyHash, BodyHasher
 from exim_dkim.message import HeaderField
@@ -98,7 +98,7 @@ def plan_signatures(
 ) -> SigningPlan:
     """What to sign as. `fields` is the header that will be sent, `now` seconds since the epoch.
 
-    `read_key` reads a private-key file; it may raise `KeyFormatError`. Raises `SigningError`.
+    `read_key` reads a private-key file; it may raise an `EximDkimError`. Raises `SigningError`.
     """
     evaluation = _Evaluation(options, environment)
     for name in ("dkim_domain", "dkim_selector", "dkim_private_key"):
@@ -190,7 +190,7 @@ def _key(evaluation: _Evaluation, read_key: Callable[[str], bytes]) -> PrivateKe
             )
         try:
             pem = read_key(pem.decode("utf-8", "surrogateescape"))
-        except KeyFormatError as error:
+        except EximDkimError as error:
             raise SigningError(str(error)) from error
     try:
         return load_private_key(pem)
@@ -231,46 +231,6 @@ def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | 
 def _chosen_names(evaluation: _Evaluation, fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
     value = evaluation.value("dkim_sign_headers")
     return choose_names(() if value is None else split_list(value.text), fields)
-
-
-def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
-    """What h= will hold, for the elements of dkim_sign_headers.
-
-    As Exim: the header is walked from the bottom up and the first element that fits counts. A plain `X` is used up by
-    one field, and what is left over is named too, which asserts its absence; `=X` takes all fields there are; `+X`
-    takes all and one more. From is always signed (RFC 6376 §5.4).
-    """
-    elements = [_WantedField(element) for element in wanted]
-    by_name: dict[bytes, list[_WantedField]] = {}
-    for element in elements:
-        by_name.setdefault(element.name.lower(), []).append(element)
-    by_name.setdefault(b"from", [_WantedField(b"=From")])
-    by_name.pop(b"", None)
-    chosen: list[bytes] = []
-    for field in reversed(fields):
-        candidates = by_name.get(field.name)
-        if not candidates:
-            continue
-        if candidates[0].prefix == b"":
-            candidates.pop(0).used = True
-        chosen.append(field.raw.partition(b":")[0].rstrip(b" \t"))
-    leftovers = [element.name for element in elements if element.name and element.left_over]
-    return (*chosen, *leftovers)
-
-
-class _WantedField:
-    """An element of dkim_sign_headers."""
-
-    __slots__ = ("name", "prefix", "used")
-
-    def __init__(self, element: bytes) -> None:
-        self.prefix = element[:1] if element[:1] in (b"=", b"+") else b""
-        self.name = element[len(self.prefix) :].strip()
-        self.used = False
-
-    @property
-    def left_over(self) -> bool:
-        return self.prefix == b"+" or (self.prefix == b"" and not self.used)
 
 
 def signature_fields(plan: SigningPlan, fields: Sequence[HeaderField], body_hashes: Sequence[BodyHash]) -> bytes:

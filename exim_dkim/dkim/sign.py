@@ -6,9 +6,10 @@ Ours has no l= (RFC 6376 §8.2) and is folded at 78 characters (RFC 5322 §2.1.1
 from __future__ import annotations
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from exim_dkim.canonical import HEADER_CANONICALIZATIONS
 from exim_dkim.crypto import PrivateKey
 from exim_dkim.errors import SigningError
 from exim_dkim.hashing import FieldChooser, header_text
@@ -39,6 +40,46 @@ class SigningRequest(NamedTuple):
     expiration: int | None = None
 
 
+def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
+    """What h= will hold, for the elements of dkim_sign_headers.
+
+    As Exim: the header is walked from the bottom up and the first element that fits counts. A plain `X` is used up by
+    one field, and what is left over is named too, which asserts its absence; `=X` takes all fields there are; `+X`
+    takes all and one more. From is always signed (RFC 6376 §5.4).
+    """
+    elements = [_WantedField(element) for element in wanted]
+    by_name: dict[bytes, list[_WantedField]] = {}
+    for element in elements:
+        by_name.setdefault(element.name.lower(), []).append(element)
+    by_name.setdefault(b"from", [_WantedField(b"=From")])
+    by_name.pop(b"", None)
+    chosen: list[bytes] = []
+    for field in reversed(fields):
+        candidates = by_name.get(field.name)
+        if not candidates:
+            continue
+        if candidates[0].prefix == b"":
+            candidates.pop(0).used = True
+        chosen.append(field.raw.partition(b":")[0].rstrip(b" \t"))
+    leftovers = [element.name for element in elements if element.name and element.left_over]
+    return (*chosen, *leftovers)
+
+
+class _WantedField:
+    """An element of dkim_sign_headers."""
+
+    __slots__ = ("name", "prefix", "used")
+
+    def __init__(self, element: bytes) -> None:
+        self.prefix = element[:1] if element[:1] in (b"=", b"+") else b""
+        self.name = element[len(self.prefix) :].strip()
+        self.used = False
+
+    @property
+    def left_over(self) -> bool:
+        return self.prefix == b"+" or (self.prefix == b"" and not self.used)
+
+
 def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningRequest, key: PrivateKey) -> bytes:
     """A whole DKIM-Signature field in wire form, with its final CRLF.
 
@@ -46,6 +87,9 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     Raises `SigningError` for a request that RFC 6376 does not permit, `KeyFormatError` for a damaged key.
     """
     names = tuple(name.lower() for name in request.names)
+    for canonicalization in (request.header_canonicalization, request.body_canonicalization):
+        if canonicalization not in HEADER_CANONICALIZATIONS:
+            raise SigningError(f"unknown canonicalisation {canonicalization!r}: use simple or relaxed")
     if b"from" not in names:
         raise SigningError("From must be signed (RFC 6376 §5.4): put it into dkim_sign_headers")
     chooser = FieldChooser(fields)
@@ -106,7 +150,7 @@ def _name_parts(names: Sequence[bytes]) -> list[bytes]:
 
 def _append_data(field: bytes, data: bytes) -> bytes:
     """`field`, which ends in `b=`, with the base64 text folded in."""
-    room = _WIDTH - (len(field) - field.rfind(b"\n"))
+    room = max(0, _WIDTH - (len(field) - field.rfind(b"\n")))
     pieces = [data[:room]]
     pieces.extend(data[start : start + _WIDTH - 2] for start in range(room, len(data), _WIDTH - 2))
     return field + _FOLD.join(pieces)

@@ -1,82 +1,66 @@
-"""Messages, keys, signatures and zones for tests with real servers."""
+"""Keys, a message and short ways to sign it, for tests of the engine."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping
-from pathlib import Path
+import functools
 
-from exim_dkim.crypto import PrivateKey, load_private_key
+from exim_dkim import crypto
 from exim_dkim.dkim.sign import SigningRequest, sign
 from exim_dkim.hashing import BodyHasher
 from exim_dkim.keyrecord import format_key_record
+from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_message
-from exim_dkim.names import Domain, Selector, split_address
+from exim_dkim.names import Domain, Selector
 
-KEY_DIRECTORY = Path(__file__).parents[1] / "vectors" / "keys"
-SIGNED_NAMES = (b"From", b"To", b"Subject", b"Date", b"From")
-BODY = b"Hello Bob,\r\n\r\n  two  blanks, one at the end \r\n.a dot\r\n..two dots\r\n.\r\nAlice\r\n"
-
-
-def private_key(name: str) -> PrivateKey:
-    """A test key: rsa2048, rsa1024, rsa768 or ed25519."""
-    return load_private_key((KEY_DIRECTORY / f"{name}.pem").read_bytes())
-
-
-def key_record(name: str, *, testing: bool = False) -> str:
-    """The text of the key's TXT record."""
-    key = private_key(name)
-    return format_key_record(key.type, key.public_der(), testing=testing)
+NOW = 1_700_000_000.0
+HEADER = (
+    b"Received: from somewhere\r\n\tby elsewhere; Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+    b"From: Alice <alice@example.org>\r\n"
+    b"To: Bob <bob@example.com>\r\n"
+    b"Subject:  A   folded\r\n\tsubject\r\n"
+    b"Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
+    b"Message-ID: <1@example.org>\r\n"
+)
+BODY = b"Hello  Bob, \r\n\r\nthis is it.\t\r\n\r\n\r\n"
+MESSAGE = HEADER + b"\r\n" + BODY
+NAMES = (b"From", b"To", b"Subject", b"Date", b"Message-ID")
 
 
-def message(
-    author: str = "Alice <alice@example.org>", *, header: bytes = b"", body: bytes = BODY, subject: str = "A  test"
-) -> bytes:
-    """A message in wire form; `header` are more fields, each with its CRLF."""
-    fields = f"From: {author}\r\nTo: bob@rx.example\r\nSubject: {subject}\r\nDate: Mon, 2 Nov 2026 09:15:39 +0000\r\n"
-    return fields.encode() + header + b"\r\n" + body
+def pem(key_type: str = "rsa", number: int = 0, bits: int = 1024) -> bytes:
+    """A private key, made once a run; `number` tells several apart."""
+    return _pem(key_type, number, bits)
 
 
-def signed(
-    text: bytes,
-    domain: str = "example.org",
-    selector: str = "rsa",
-    *,
-    key: str = "rsa2048",
-    canonicalization: str = "relaxed/relaxed",
-    identity: str = "",
-    names: tuple[bytes, ...] = SIGNED_NAMES,
-    timestamp: int | None = None,
-    expiration: int | None = None,
-) -> bytes:
-    """`text`, a message in wire form, with a signature on top."""
-    parsed = parse_message(text)
-    header_form, _, body_form = canonicalization.partition("/")
+@functools.cache
+def _pem(key_type: str, _number: int, bits: int) -> bytes:
+    return crypto.generate_private_key(key_type, bits)
+
+
+def record(key_type: str = "rsa", number: int = 0, bits: int = 1024) -> str:
+    """The key record of `pem`."""
+    return format_key_record(key_type, crypto.load_private_key(pem(key_type, number, bits)).public_der())
+
+
+def request(domain: str = "example.org", selector: str = "sel", **changes: object) -> SigningRequest:
+    """What to sign as; `changes` are fields of SigningRequest."""
+    plain = SigningRequest(Domain.parse(domain.encode()), Selector.parse(selector.encode()), NAMES)
+    return plain._replace(**changes)  # type: ignore[arg-type]  # the names are those of the tuple
+
+
+def signed(message: bytes = MESSAGE, key_type: str = "rsa", number: int = 0, **changes: object) -> bytes:
+    """`message` with a signature on top."""
+    wanted = request(**changes)  # type: ignore[arg-type]
+    parsed = parse_message(message)
     hasher = BodyHasher()
-    body_hash = hasher.want("sha256", body_form)
+    body_hash = hasher.want(wanted.hash_name, wanted.body_canonicalization)
     hasher.update(parsed.body)
     hasher.finish()
-    request = SigningRequest(
-        domain=Domain.parse(domain.encode()),
-        selector=Selector.parse(selector.encode()),
-        names=names,
-        header_canonicalization=header_form,
-        body_canonicalization=body_form,
-        identity=split_address(identity.encode()) if identity else None,
-        timestamp=timestamp,
-        expiration=expiration,
-    )
-    return sign(parsed.fields, body_hash.digest(), request, private_key(key)) + text
+    key = crypto.load_private_key(pem(key_type, number))
+    return sign(parsed.fields, body_hash.digest(), wanted, key) + message
 
 
-def txt_data(text: str) -> str:
-    """A TXT record's data as zone files and unbound want it: strings of at most 255 bytes."""
-    return " ".join(f'"{part}"' for part in textwrap.wrap(text, 250, drop_whitespace=False))
-
-
-def zone_text(records: Mapping[str, str], broken: tuple[str, ...] = (), silent: tuple[str, ...] = ()) -> str:
-    """A zone file with these TXT records, and names that fail for a while."""
-    lines = ["$TTL 3600", *(f"{name}. IN TXT {txt_data(text)}" for name, text in records.items())]
-    lines += [f";! SERVFAIL {name}." for name in broken]
-    lines += [f";! TIMEOUT {name}." for name in silent]
-    return "\n".join([*lines, ""])
+def resolver(**more: object) -> MemoryResolver:
+    """One with the key of `signed` at sel._domainkey.example.org; `more` replaces `_` by `.` in names."""
+    records: dict[str, object] = {"sel._domainkey.example.org": record()}
+    records.update({name.replace("__", "."): value for name, value in more.items()})
+    return MemoryResolver(records)  # type: ignore[arg-type]

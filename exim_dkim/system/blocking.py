@@ -1,0 +1,15 @@
+"""Runs the engine's coroutines for code that has no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """The result of `work`. Inside a running event loop it raises RuntimeError, as `asyncio.run` does."""
+    import asyncio
+
+    return asyncio.run(work)  # type: ignore[arg-type]  # an engine coroutine yields only what its resolver yields
