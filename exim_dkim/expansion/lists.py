@@ -60,3 +60,12 @@ def _trim(item: bytes) -> bytes:
     if short.endswith(b"\\") and len(short) < len(item):
         return item[: len(short) + 1]
     return short
+
+
+def append_item(parts: list[bytes], item: bytes, separator: bytes) -> None:
+    """Add an item to a list in the making: its separators are doubled, and kept apart from the one before it."""
+    if parts:
+        parts.append(separator + (b" " if not item or item.startswith(separator) else b""))
+    elif not item:
+        parts.append(b" ")
+    parts.append(item.replace(separator, separator * 2))

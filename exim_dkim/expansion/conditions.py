@@ -1,0 +1,321 @@
+"""The conditions of `${if` (Exim specification §11.10): a table of name -> grammar and test.
+
+condition = *( "!" ) ( name "{" a "}" "{" b "}" / comparison "{" a "}" "{" b "}" / "and" group / "or" group
+                       / "def:" variable / name "{" a "}" / ( "forany" / "forall" ) "{" list "}" "{" condition "}" )
+group     = "{" *( "{" condition "}" ) "}"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.evaluate import State, evaluate
+from exim_dkim.expansion.nodes import Condition, ConditionFunction, Template
+from exim_dkim.expansion.parse import BLANKS, Parser, show
+from exim_dkim.expansion.value import Value
+from exim_dkim.expansion.variables import acl_hint, is_known
+
+_SYMBOL = re.compile(rb"[<>=]=?")
+
+# Conditions of Exim that ask a live client or run an ACL, and those that we do not have yet.
+_NOT_HERE: Final = frozenset(b"acl crypteq inbound_srs ldapauth pam pwcheck radius saslauthd".split())
+_NOT_YET: Final = frozenset(b"forall_json forall_jsons forany_json forany_jsons match".split())
+
+
+class ConditionType(NamedTuple):
+    """How a condition is parsed, and what tests it."""
+
+    parse: Callable[[Parser, bytes], object]
+    test: ConditionFunction
+
+
+def parse_condition(parser: Parser) -> Condition:
+    """A condition with the exclamation marks before it."""
+    negated = False
+    parser.skip_blanks()
+    while parser.at(b"!"):
+        negated = not negated
+        parser.position += 1
+        parser.skip_blanks()
+    start = parser.position
+    match = _SYMBOL.match(parser.source, start)
+    if match is not None:
+        parser.position = match.end()
+    name = match[0] if match is not None else parser.word()
+    kind = CONDITIONS.get(name)
+    if kind is None:
+        raise _unknown(parser, name, start)
+    return Condition(name, negated, kind.parse(parser, name), kind.test, start)
+
+
+def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
+    if not name:
+        found = show(parser.source[parser.position : parser.position + 16])
+        return parser.error(f'condition name expected, but found "{found}"')
+    if name in _NOT_YET:
+        hint = ": it needs regular expressions" if name == b"match" else ""
+        return parser.error(f'condition "{show(name)}" is not supported yet{hint}', start)
+    if name in _NOT_HERE:
+        return parser.error(f'condition "{show(name)}" has no meaning outside Exim', start)
+    return parser.error(f'unknown condition "{show(name)}"', start)
+
+
+def holds(condition: Condition, state: State) -> bool:
+    """Whether a condition is true, exclamation marks included."""
+    return condition.function(condition, state) != condition.negated
+
+
+# Grammar
+
+
+def _parse_nothing(parser: Parser, name: bytes) -> None:
+    return None
+
+
+def _parse_one(parser: Parser, name: bytes) -> Template:
+    parser.skip_blanks()
+    if not parser.at(b"{"):
+        raise parser.error(f'missing {{ after "{show(name)}"')
+    return parser.argument()
+
+
+def _parse_two(parser: Parser, name: bytes, *, references: bool = True) -> tuple[Template, Template]:
+    first = _parse_one(parser, name)
+    parser.skip_blanks()
+    if not parser.at(b"{"):
+        raise parser.error(f'missing 2nd string in {{}} after "{show(name)}"')
+    return first, parser.argument(references=references)
+
+
+def _parse_match(parser: Parser, name: bytes) -> tuple[Template, Template]:
+    """The second argument is not expanded: a dollar is just a dollar in it."""
+    return _parse_two(parser, name, references=False)
+
+
+def _parse_group(parser: Parser, name: bytes) -> tuple[Condition, ...]:
+    parser.skip_blanks()
+    if not parser.at(b"{"):
+        raise parser.error(f'missing {{ after "{show(name)}"')
+    parser.position += 1
+    conditions: list[Condition] = []
+    while True:
+        parser.skip_blanks()
+        if parser.at(b"}"):
+            parser.position += 1
+            return tuple(conditions)
+        if not parser.at(b"{"):
+            shown = show(name)
+            raise parser.error(f'each subcondition inside an "{shown}{{...}}" condition must be in its own {{}}')
+        conditions.append(_parse_inner(parser, name, f'inside "{show(name)}{{...}}" condition', " group"))
+
+
+def _parse_inner(parser: Parser, name: bytes, place: str, kind: str) -> Condition:
+    """`{condition}` within another one; the position is at the opening brace."""
+    parser.position += 1
+    parser.deeper()
+    try:
+        condition = parse_condition(parser)
+    except ExpansionError as error:
+        error.message = f"{error.message} {place}"
+        error.args = (error.message,)
+        raise
+    parser.shallower()
+    parser.skip_blanks()
+    if not parser.at(b"}"):
+        raise parser.error(f'missing }} at end of condition inside "{show(name)}"{kind}')
+    parser.position += 1
+    return condition
+
+
+def _parse_each(parser: Parser, name: bytes) -> tuple[Template, Condition]:
+    items = _parse_one(parser, name)
+    parser.skip_blanks()
+    if not parser.at(b"{"):
+        raise parser.error(f'missing {{ after "{show(name)}"')
+    return items, _parse_inner(parser, name, f'inside "{show(name)}" condition', "")
+
+
+def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
+    if not parser.at(b":"):
+        raise parser.error('":" expected after "def"')
+    parser.position += 1
+    start = parser.position
+    match = parser.match_header()
+    if match is not None:
+        return "header", parser.header(match).name
+    variable = parser.word()
+    if not variable:
+        raise parser.error('variable name omitted after "def:"', start)
+    if not is_known(variable):
+        raise parser.error(f'unknown variable "{show(variable)}" after "def:"{acl_hint(variable)}', start)
+    return "variable", variable
+
+
+# Tests
+
+
+def _texts(condition: Condition, state: State) -> tuple[Value, Value]:
+    first, second = condition.payload
+    return evaluate(first, state), evaluate(second, state)
+
+
+def _of_texts(compare: Callable[[bytes, bytes], bool], *, caseless: bool = False) -> ConditionFunction:
+    def test(condition: Condition, state: State) -> bool:
+        left, right = _texts(condition, state)
+        if caseless:
+            return compare(left.text.lower(), right.text.lower())
+        return compare(left.text, right.text)
+
+    return test
+
+
+def _of_numbers(compare: Callable[[int, int], bool]) -> ConditionFunction:
+    def test(condition: Condition, state: State) -> bool:
+        from exim_dkim.expansion.numbers import parse_integer
+
+        left, right = _texts(condition, state)
+        return compare(parse_integer(left.text), parse_integer(right.text))
+
+    return test
+
+
+def _and(condition: Condition, state: State) -> bool:
+    return all(holds(inner, state) for inner in condition.payload)
+
+
+def _or(condition: Condition, state: State) -> bool:
+    return any(holds(inner, state) for inner in condition.payload)
+
+
+def _defined(condition: Condition, state: State) -> bool:
+    kind, name = condition.payload
+    if kind == "header":
+        from exim_dkim.expansion.headers import header_exists
+
+        return header_exists(name, state.environment)
+    return bool(state.variable(name).text)
+
+
+def _exists(condition: Condition, state: State) -> bool:
+    from exim_dkim.expansion.environment import FileTrouble
+
+    path = evaluate(condition.payload, state).text
+    try:
+        return path.startswith(b"/") and state.environment.files.exists(path)
+    except FileTrouble:
+        return False
+
+
+def _boolean(condition: Condition, state: State) -> bool:
+    text = evaluate(condition.payload, state).text.strip(BLANKS)
+    word = text.lower()
+    lax = condition.name == b"bool_lax"
+    if not text or word in (b"false", b"no"):
+        return False
+    if text.removeprefix(b"-").isdigit():
+        return (lax and len(text) > 1) or bool(text.strip(b"-0"))
+    if lax or word in (b"true", b"yes"):
+        return True
+    raise ExpansionError(f'unrecognised boolean value "{show(text)}"')
+
+
+def _is_ip(condition: Condition, state: State) -> bool:
+    from exim_dkim.expansion.ip import ip_version
+
+    version = ip_version(evaluate(condition.payload, state).text)
+    return version > 0 if condition.name == b"isip" else version == (4 if condition.name == b"isip4" else 6)
+
+
+def _in_list(condition: Condition, state: State) -> bool:
+    """`inlist` and `inlisti`; `$value` becomes the item of the list."""
+    from exim_dkim.expansion.lists import split_list
+
+    subject, items = _texts(condition, state)
+    caseless = condition.name == b"inlisti"
+    wanted = subject.text.lower() if caseless else subject.text
+    for item in split_list(items.text, tainted=items.tainted):
+        if (item.lower() if caseless else item) == wanted:
+            state.value = Value(item, items.tainted)
+            return True
+    return False
+
+
+def _for_each(condition: Condition, state: State) -> bool:
+    """`forany` and `forall`: the inner condition for every `$item`."""
+    from exim_dkim.expansion.lists import split_list
+
+    template, inner = condition.payload
+    items = evaluate(template, state)
+    stop = condition.name == b"forany"
+    outer = state.item
+    try:
+        for item in split_list(items.text, tainted=items.tainted):
+            state.item = Value(item, items.tainted)
+            if holds(inner, state) == stop:
+                return stop
+    finally:
+        state.item = outer
+    return not stop
+
+
+def _match(condition: Condition, state: State) -> bool:
+    """`match_domain` and its kin: the second argument is a list of patterns."""
+    from exim_dkim.expansion.patterns import match_list
+
+    subject, items = _texts(condition, state)
+    found = match_list(condition.name.removeprefix(b"match_").decode(), subject, items.text, state)
+    if found is not None:
+        state.value = found
+    return found is not None
+
+
+def _first_delivery(condition: Condition, state: State) -> bool:
+    return state.variable(b"first_delivery").text == b"yes"
+
+
+def _never(condition: Condition, state: State) -> bool:
+    return False
+
+
+_TWO: Final = _parse_two
+
+CONDITIONS: Final[dict[bytes, ConditionType]] = {
+    b"=": ConditionType(_TWO, _of_numbers(int.__eq__)),
+    b"==": ConditionType(_TWO, _of_numbers(int.__eq__)),
+    b"<": ConditionType(_TWO, _of_numbers(int.__lt__)),
+    b"<=": ConditionType(_TWO, _of_numbers(int.__le__)),
+    b">": ConditionType(_TWO, _of_numbers(int.__gt__)),
+    b">=": ConditionType(_TWO, _of_numbers(int.__ge__)),
+    b"and": ConditionType(_parse_group, _and),
+    b"bool": ConditionType(_parse_one, _boolean),
+    b"bool_lax": ConditionType(_parse_one, _boolean),
+    b"def": ConditionType(_parse_defined, _defined),
+    b"eq": ConditionType(_TWO, _of_texts(bytes.__eq__)),
+    b"eqi": ConditionType(_TWO, _of_texts(bytes.__eq__, caseless=True)),
+    b"exists": ConditionType(_parse_one, _exists),
+    b"first_delivery": ConditionType(_parse_nothing, _first_delivery),
+    b"forall": ConditionType(_parse_each, _for_each),
+    b"forany": ConditionType(_parse_each, _for_each),
+    b"ge": ConditionType(_TWO, _of_texts(bytes.__ge__)),
+    b"gei": ConditionType(_TWO, _of_texts(bytes.__ge__, caseless=True)),
+    b"gt": ConditionType(_TWO, _of_texts(bytes.__gt__)),
+    b"gti": ConditionType(_TWO, _of_texts(bytes.__gt__, caseless=True)),
+    b"inlist": ConditionType(_TWO, _in_list),
+    b"inlisti": ConditionType(_TWO, _in_list),
+    b"isip": ConditionType(_parse_one, _is_ip),
+    b"isip4": ConditionType(_parse_one, _is_ip),
+    b"isip6": ConditionType(_parse_one, _is_ip),
+    b"le": ConditionType(_TWO, _of_texts(bytes.__le__)),
+    b"lei": ConditionType(_TWO, _of_texts(bytes.__le__, caseless=True)),
+    b"lt": ConditionType(_TWO, _of_texts(bytes.__lt__)),
+    b"lti": ConditionType(_TWO, _of_texts(bytes.__lt__, caseless=True)),
+    b"match_address": ConditionType(_parse_match, _match),
+    b"match_domain": ConditionType(_parse_match, _match),
+    b"match_ip": ConditionType(_parse_match, _match),
+    b"match_local_part": ConditionType(_parse_match, _match),
+    b"or": ConditionType(_parse_group, _or),
+    b"queue_running": ConditionType(_parse_nothing, _never),
+}

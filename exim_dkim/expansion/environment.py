@@ -1,0 +1,93 @@
+"""All that an expansion may ask for: variables, header fields, named lists, files. The language itself touches nothing.
+
+`exim_dkim.system.environment` answers from a message, Exim's spool and the file system; tests from dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from exim_dkim.expansion.value import Value
+
+
+class FileTrouble(Exception):
+    """A file that could not be read or examined; the text is the system's reason."""
+
+
+class Files(Protocol):
+    """The file system, as far as an expansion may look. Paths are absolute; every method may raise FileTrouble."""
+
+    def read(self, path: bytes) -> bytes:
+        """The content of a regular file of bounded size."""
+        ...
+
+    def exists(self, path: bytes) -> bool:
+        """Whether there is something of this name, after following links."""
+        ...
+
+    def kind(self, path: bytes, follow: bool) -> str | None:
+        """`file`, `dir`, `link`, `fifo`, `socket`, `bdev` or `cdev`; None if there is nothing of this name."""
+        ...
+
+
+class Environment(Protocol):
+    """What a message and a configuration give to an expansion."""
+
+    headers_charset: str
+    check_rfc2047_length: bool
+    strict_acl_vars: bool
+    files: Files
+
+    def variable(self, name: bytes) -> Value | None:
+        """The value of a variable; None if it is not set, or has no meaning here."""
+        ...
+
+    def header_fields(self) -> Sequence[bytes]:
+        """The message's header fields, each whole, in Exim's form: lines end in LF, the last one too."""
+        ...
+
+    def named_list(self, kind: str, name: bytes) -> bytes | None:
+        """The text of a named list (`domain`, `host`, `address` or `localpart`); None if there is none."""
+        ...
+
+
+class EmptyEnvironment:
+    """An environment with nothing in it; a base for others."""
+
+    headers_charset = "UTF-8"
+    check_rfc2047_length = True
+    strict_acl_vars = False
+
+    def variable(self, name: bytes) -> Value | None:
+        """Not set."""
+        return None
+
+    def header_fields(self) -> Sequence[bytes]:
+        """None."""
+        return ()
+
+    def named_list(self, kind: str, name: bytes) -> bytes | None:
+        """None."""
+        return None
+
+    @property
+    def files(self) -> Files:
+        """No files either."""
+        return NoFiles()
+
+
+class NoFiles:
+    """A file system in which nothing may be read."""
+
+    def read(self, path: bytes) -> bytes:
+        """Refused."""
+        raise FileTrouble("file access is not available here")
+
+    def exists(self, path: bytes) -> bool:
+        """Refused."""
+        raise FileTrouble("file access is not available here")
+
+    def kind(self, path: bytes, follow: bool) -> str | None:
+        """Refused."""
+        raise FileTrouble("file access is not available here")

@@ -1,0 +1,133 @@
+"""Templates to values, given an environment (Exim specification §11.3).
+
+Taint is carried: a value is tainted if any part of it is. A failed expansion raises ExpansionError with the place in
+the template; an explicit `fail` raises ForcedFailure. What is not chosen is not evaluated (as in Exim since 4.97).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.environment import Environment
+from exim_dkim.expansion.nodes import Capture, Header, Item, Literal, Node, Operator, Template, Variable
+from exim_dkim.expansion.parse import room_for
+from exim_dkim.expansion.value import EMPTY, Value
+from exim_dkim.expansion.variables import is_acl_variable
+
+MAX_LENGTH: Final = 16 << 20  # bytes of one value; `${sg` and the list items could make any input huge
+
+_NO_WORKING: Final[Mapping[bytes, Value]] = {}
+
+
+class State:
+    """What changes while a template is evaluated: `$1…`, `$value`, `$item`, and the working variables."""
+
+    __slots__ = ("captures", "environment", "item", "value", "working")
+
+    def __init__(self, environment: Environment, working: Mapping[bytes, Value]) -> None:
+        self.environment = environment
+        self.working = working
+        self.captures: tuple[Value, ...] = ()
+        self.value: Value | None = None
+        self.item: Value | None = None
+
+    def variable(self, name: bytes) -> Value:
+        """The value of a known variable; empty if it is not set."""
+        if name in self.working:
+            return self.working[name]
+        if name == b"value" and self.value is not None:
+            return self.value
+        if name == b"item" and self.item is not None:
+            return self.item
+        value = self.environment.variable(name)
+        if value is None:
+            if self.environment.strict_acl_vars and (is_acl_variable(name) or name.startswith(b"r_")):
+                hint = " (strict_acl_vars is set)" if name.startswith(b"acl_") else ""
+                raise ExpansionError(f'unknown variable name "{name.decode()}"{hint}')
+            return EMPTY
+        return Value(value.text.partition(b"\0")[0], value.tainted) if b"\0" in value.text else value
+
+
+def expand(template: Template, environment: Environment, working: Mapping[bytes, Value] | None = None) -> Value:
+    """The value of a template. `working` are variables for this expansion, such as `dkim_domain`.
+
+    Raises ExpansionError; ForcedFailure, one of its kinds, for an explicit `fail`.
+    """
+    parts = template.parts
+    if not parts:
+        return EMPTY
+    if len(parts) == 1 and type(parts[0]) is Literal:
+        return Value(parts[0].text.partition(b"\0")[0], False)
+    state = State(environment, working or _NO_WORKING)
+    if template.depth < 20:
+        return evaluate(template, state)
+    with room_for(template.depth):
+        return evaluate(template, state)
+
+
+def evaluate(template: Template, state: State) -> Value:
+    """The joined values of a template's nodes."""
+    texts: list[bytes] = []
+    tainted = False
+    length = 0
+    for node in template.parts:
+        try:
+            value = _EVALUATORS[type(node)](node, state)
+        except ExpansionError as error:
+            raise _located(error, template, node) from error.__cause__
+        texts.append(value.text)
+        tainted = tainted or value.tainted
+        length += len(value.text)
+        if length > MAX_LENGTH:
+            raise ExpansionError(f"the result is longer than {MAX_LENGTH} bytes")
+    text = texts[0] if len(texts) == 1 else b"".join(texts)
+    if b"\0" in text:
+        text = text.partition(b"\0")[0]  # strings end at a NUL
+    return Value(text, tainted)
+
+
+def _located(error: ExpansionError, template: Template, node: Node) -> ExpansionError:
+    """The same error, with the place of the node if it has none yet."""
+    if not error.source:
+        error.source = template.source
+        error.start = getattr(node, "start", 0)
+        error.end = error.start + 1
+    return error
+
+
+def _literal(node: Literal, state: State) -> Value:
+    return Value(node.text, False)
+
+
+def _variable(node: Variable, state: State) -> Value:
+    return state.variable(node.name)
+
+
+def _capture(node: Capture, state: State) -> Value:
+    return state.captures[node.number] if node.number < len(state.captures) else EMPTY
+
+
+def _header(node: Header, state: State) -> Value:
+    from exim_dkim.expansion.headers import find_header
+
+    return find_header(node.form, node.name, state.environment) or EMPTY
+
+
+def _operator(node: Operator, state: State) -> Value:
+    return node.function(evaluate(node.operand, state), node.arguments, state)
+
+
+def _item(node: Item, state: State) -> Value:
+    return node.function(node, state)
+
+
+_EVALUATORS: Final[dict[type, Callable[[Any, State], Value]]] = {
+    Literal: _literal,
+    Variable: _variable,
+    Capture: _capture,
+    Header: _header,
+    Operator: _operator,
+    Item: _item,
+}

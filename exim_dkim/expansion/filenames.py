@@ -1,0 +1,29 @@
+"""File names that an expansion has made: which of them may be used at all, tainted or not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exim_dkim.errors import ExpansionError
+
+_PATH_MAX: Final = 4095
+
+
+def file_name_fault(name: bytes) -> str:
+    """Why a file name is refused; empty if it is fine."""
+    if not name.startswith(b"/"):
+        return "not an absolute path"
+    if any(byte < 32 or byte == 127 for byte in name):
+        return "a control character in a file name"
+    if b".." in name.split(b"/"):
+        return '".." in a file name'
+    if len(name) > _PATH_MAX:
+        return f"a file name longer than {_PATH_MAX} bytes"
+    return ""
+
+
+def check_file_name(name: bytes) -> None:
+    """Raise ExpansionError for a name that is refused."""
+    fault = file_name_fault(name)
+    if fault:
+        raise ExpansionError(f"failed to open {name[:200].decode('utf-8', 'backslashreplace')}: {fault}")

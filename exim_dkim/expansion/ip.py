@@ -1,0 +1,76 @@
+"""IP addresses as texts: `${if isip`, networks in lists."""
+
+from __future__ import annotations
+
+
+def ip_version(text: bytes, *, mask: bool = True) -> int:
+    """4 or 6 for an address, with or without a mask behind it; 0 for anything else."""
+    address, slash, bits = text.partition(b"/")
+    if slash and not (mask and bits.isdigit() and len(bits) <= 3):
+        return 0
+    version = 4 if _ipv4(address) is not None else 6 if _ipv6(address) is not None else 0
+    return version if not slash or (version and int(bits) <= (32 if version == 4 else 128)) else 0
+
+
+def address_in_network(text: bytes, network: bytes) -> bool:
+    """True if an address is within a network, or equal to an address without mask."""
+    base, slash, bits = network.partition(b"/")
+    if not ip_version(network) or not ip_version(text, mask=False):
+        return False
+    one, other = _number(text), _number(base)
+    if one is None or other is None or one[1] != other[1]:
+        return False
+    shift = one[1] - int(bits) if slash else 0
+    return one[0] >> shift == other[0] >> shift
+
+
+def _number(text: bytes) -> tuple[int, int] | None:
+    """An address as a number and its width in bits."""
+    value = _ipv4(text)
+    if value is not None:
+        return value, 32
+    value = _ipv6(text)
+    return None if value is None else (value, 128)
+
+
+def _ipv4(text: bytes) -> int | None:
+    parts = text.split(b".")
+    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts):
+        return None
+    return int.from_bytes(bytes(map(int, parts)), "big")
+
+
+def _ipv6(text: bytes) -> int | None:
+    text = text.partition(b"%")[0]
+    if text.count(b"::") > 1 or b":" not in text:
+        return None
+    left, gap, right = text.partition(b"::")
+    before, after = _groups(left), _groups(right)
+    if before is None or after is None:
+        return None
+    missing = 8 - len(before) - len(after)
+    if missing < (1 if gap else 0) or (not gap and missing):
+        return None
+    value = 0
+    for group in [*before, *[0] * missing, *after]:
+        value = value << 16 | group
+    return value
+
+
+def _groups(text: bytes) -> list[int] | None:
+    """The 16-bit groups of one side; an IPv4 address may be the last two."""
+    groups: list[int] = []
+    if not text:
+        return groups
+    parts = text.split(b":")
+    for index, part in enumerate(parts):
+        if index == len(parts) - 1 and b"." in part:
+            tail = _ipv4(part)
+            if tail is None:
+                return None
+            groups += [tail >> 16, tail & 0xFFFF]
+        elif 0 < len(part) <= 4 and all(byte in b"0123456789abcdefABCDEF" for byte in part):
+            groups.append(int(part, 16))
+        else:
+            return None
+    return groups

@@ -1,0 +1,217 @@
+"""The operators, `${name:…}` (Exim specification §11.8): a table of name -> function.
+
+A function gets the operand, the arguments behind the underscore (None: there are none) and the state. Those of a text
+alone are written as bytes -> bytes and keep its taint; what is new text (a number, a count) is not tainted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.nodes import OperatorFunction
+from exim_dkim.expansion.value import Value, plain
+
+# An underscore separates the arguments, except in these names.
+_WITH_UNDERSCORE: Final = frozenset(
+    b"""from_utf8 local_part quote_local_part reverse_ip time_eval time_interval utf8_domain_from_alabel
+    utf8_domain_to_alabel utf8_localpart_from_alabel utf8_localpart_to_alabel""".split()
+)
+_WITH_ARGUMENTS: Final = frozenset(
+    b"h hash headerwrap l length listnamed mask nh nhash quote s sha2 sha3 substr".split()
+)
+# Exim has them; we do not, yet.
+_KNOWN: Final = frozenset(
+    b"""base32 base32d base62 base62d base64 base64d escape escape8bit expand h hash headerwrap hex2b64 hexquote
+    ipv6denorm ipv6norm listnamed mask md5 nh nhash randint rfc2047 sha1 sha2 sha256 sha3 stat str2b64 utf8clean xtextd
+    from_utf8 reverse_ip utf8_domain_from_alabel utf8_domain_to_alabel utf8_localpart_from_alabel
+    utf8_localpart_to_alabel""".split()
+)
+_NEEDS_QUOTES = re.compile(rb"[^A-Za-z0-9_.\-]")
+_NEEDS_LOCAL_PART_QUOTES = re.compile(rb"[^A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]|^\.|\.$")
+_NO_ALPHANUMERIC = re.compile(rb"[^A-Za-z0-9]")
+
+
+def find_operator(name: bytes) -> tuple[OperatorFunction, bytes | None]:
+    """The function of an operator and its arguments. Raises ExpansionError."""
+    base, underscore, rest = (name, b"", b"") if name in _WITH_UNDERSCORE else name.partition(b"_")
+    arguments = rest if underscore else None
+    function = OPERATORS.get(base)
+    shown = name.decode()
+    if function is not None:
+        if arguments is not None and base not in _WITH_ARGUMENTS:
+            raise ExpansionError(f'unknown expansion operator "{shown}" ("{base.decode()}" does not take an _arg)')
+        return function, arguments
+    if base in _KNOWN:
+        raise ExpansionError(f'operator "{base.decode()}" is not supported yet')
+    raise ExpansionError(f'unknown expansion operator "{shown}"')
+
+
+def _of_text(function: Callable[[bytes], bytes], *, new: bool = False) -> OperatorFunction:
+    """An operator that needs only the text; `new`: what it makes holds nothing of it."""
+
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        return Value(function(operand.text), operand.tainted and not new)
+
+    return operator
+
+
+def _domain(text: bytes) -> bytes:
+    from exim_dkim.expansion.addresses import parse_address
+
+    address = parse_address(text)
+    return address.domain if address else b""
+
+
+def _local_part(text: bytes) -> bytes:
+    from exim_dkim.expansion.addresses import parse_address
+
+    address = parse_address(text)
+    return address.local_part if address else b""
+
+
+def _address(text: bytes) -> bytes:
+    from exim_dkim.expansion.addresses import parse_address
+
+    address = parse_address(text)
+    return address.text if address else b""
+
+
+def _addresses(text: bytes) -> bytes:
+    from exim_dkim.expansion.addresses import address_list
+
+    return address_list(text)
+
+
+def _strlen(text: bytes) -> bytes:
+    return b"%d" % len(text)
+
+
+def _eval(text: bytes) -> bytes:
+    from exim_dkim.expansion.numbers import calculate
+
+    return b"%d" % calculate(text)
+
+
+def _eval10(text: bytes) -> bytes:
+    from exim_dkim.expansion.numbers import calculate
+
+    return b"%d" % calculate(text, decimal=True)
+
+
+def _time_eval(text: bytes) -> bytes:
+    from exim_dkim.config.values import parse_time
+    from exim_dkim.errors import ConfigurationError
+
+    try:
+        return b"%d" % parse_time("", text)
+    except ConfigurationError:
+        shown = text.decode("utf-8", "backslashreplace")
+        raise ExpansionError(f'string "{shown}" is not an Exim time interval in "time_eval" operator') from None
+
+
+def _time_interval(text: bytes) -> bytes:
+    from exim_dkim.config.values import format_time
+
+    if not text.isdigit() or len(text) > 18:
+        shown = text.decode("utf-8", "backslashreplace")
+        raise ExpansionError(f'string "{shown}" is not a positive number in "time_interval" operator')
+    return format_time(int(text)).encode()
+
+
+def _listcount(operand: Value, arguments: bytes | None, state: State) -> Value:
+    from exim_dkim.expansion.lists import split_list
+
+    return plain(b"%d" % len(split_list(operand.text, tainted=operand.tainted)))
+
+
+def _quote_local_part(text: bytes) -> bytes:
+    return _quoted(text) if not text or _NEEDS_LOCAL_PART_QUOTES.search(text) else text
+
+
+def _quoted(text: bytes) -> bytes:
+    text = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return b'"' + text + b'"'
+
+
+def _quote(operand: Value, arguments: bytes | None, state: State) -> Value:
+    """`quote`, and `quote_TYPE` for a look-up type."""
+    text = operand.text
+    if arguments is not None:
+        from exim_dkim.expansion.lookups import quote_for
+
+        return Value(quote_for(arguments, text), operand.tainted)
+    return Value(_quoted(text) if not text or _NEEDS_QUOTES.search(text) else text, operand.tainted)
+
+
+def _rxquote(text: bytes) -> bytes:
+    return _NO_ALPHANUMERIC.sub(rb"\\\g<0>", text)
+
+
+def _rfc2047d(operand: Value, arguments: bytes | None, state: State) -> Value:
+    from exim_dkim.expansion.rfc2047 import decode
+
+    environment = state.environment
+    return Value(decode(operand.text, environment.headers_charset, environment.check_rfc2047_length), operand.tainted)
+
+
+def _length(operand: Value, arguments: bytes | None, state: State) -> Value:
+    (count,) = _numbers("length", arguments, 1)
+    return Value(operand.text[: count or 0], operand.tainted)
+
+
+def _substr(operand: Value, arguments: bytes | None, state: State) -> Value:
+    negative = arguments is not None and arguments.startswith(b"-")
+    numbers = _numbers("substr", arguments[1:] if arguments and negative else arguments, 2)
+    start = numbers[0] or 0
+    return Value(substring(operand.text, -start if negative else start, numbers[1]), operand.tainted)
+
+
+def _numbers(name: str, arguments: bytes | None, count: int) -> list[int | None]:
+    """The numbers behind an operator's underscore."""
+    if arguments is None:
+        raise ExpansionError(f"missing values after {name}")
+    first, *others = arguments.split(b"_", count - 1)
+    numbers: list[int | None] = []
+    for part in (first, *others):
+        if part and not part.isdigit():
+            raise ExpansionError(f'non-digit after underscore in "{name}_{arguments.decode()}"')
+        numbers.append(min(int(part[:18] or b"0"), 1 << 30))
+    return numbers + [None] * (count - len(numbers))
+
+
+def substring(text: bytes, start: int, length: int | None) -> bytes:
+    """`length` bytes from `start`; a negative start counts from the right and, without a length, takes what is before."""
+    if start >= 0:
+        return text[start:] if length is None else text[start : start + length]
+    begin = start + len(text)
+    if begin < 0:
+        return text[: max(0, (-1 if length is None else length) + begin)]
+    return text[:begin] if length is None else text[begin : begin + length]
+
+
+OPERATORS: Final[dict[bytes, OperatorFunction]] = {
+    b"address": _of_text(_address),
+    b"addresses": _of_text(_addresses),
+    b"domain": _of_text(_domain),
+    b"eval": _of_text(_eval, new=True),
+    b"eval10": _of_text(_eval10, new=True),
+    b"l": _length,
+    b"lc": _of_text(bytes.lower),
+    b"length": _length,
+    b"listcount": _listcount,
+    b"local_part": _of_text(_local_part),
+    b"quote": _quote,
+    b"quote_local_part": _of_text(_quote_local_part),
+    b"rfc2047d": _rfc2047d,
+    b"rxquote": _of_text(_rxquote),
+    b"s": _substr,
+    b"strlen": _of_text(_strlen, new=True),
+    b"substr": _substr,
+    b"time_eval": _of_text(_time_eval, new=True),
+    b"time_interval": _of_text(_time_interval, new=True),
+    b"uc": _of_text(bytes.upper),
+}

@@ -1,0 +1,170 @@
+"""Lists of patterns: domain, local part, address and host lists (Exim specification, chapter 10).
+
+    item    = [ "!" ] pattern
+    pattern = "+" named-list / "@" / "*" suffix / "*" / ip [ "/" bits ] / lookup-type ";" file / file-name / text
+
+The first item that matches decides; if none does, the opposite of the last item holds. Regular expressions are refused
+until the language has them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.lists import split_list
+from exim_dkim.expansion.value import Value, plain
+
+_MAX_NESTING: Final = 20  # named lists and files in each other
+_BLANKS: Final = b" \t\n\r\v\f"
+
+
+def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value | None:
+    """What `$value` becomes if the list has the subject, else None. `kind`: domain, local_part, address or ip."""
+    if kind == "ip":
+        from exim_dkim.expansion.ip import ip_version
+
+        if subject.text and not ip_version(subject.text):
+            shown = subject.text.decode("utf-8", "backslashreplace")
+            raise ExpansionError(f'"{shown}" is not an IP address')
+    if kind in ("domain", "local_part"):
+        subject = Value(subject.text.lower(), subject.tainted)
+    return _match(_Matcher(kind, subject, state), items, 0)
+
+
+class _Matcher:
+    """What is compared, and by which rules."""
+
+    __slots__ = ("kind", "state", "subject")
+
+    def __init__(self, kind: str, subject: Value, state: State) -> None:
+        self.kind = kind
+        self.subject = subject
+        self.state = state
+
+
+def _match(matcher: _Matcher, items: bytes, depth: int) -> Value | None:
+    if depth > _MAX_NESTING:
+        raise ExpansionError(f"lists refer to each other more than {_MAX_NESTING} deep")
+    negated = False
+    for text in split_list(items):
+        negated = text.startswith(b"!")
+        pattern = text[1:].lstrip(_BLANKS) if negated else text
+        found = _match_pattern(matcher, pattern, depth)
+        if found is not None:
+            return None if negated else found
+    return plain(b"") if negated else None
+
+
+def _match_pattern(matcher: _Matcher, pattern: bytes, depth: int) -> Value | None:
+    """One item without its exclamation mark."""
+    if pattern.startswith(b"+"):
+        return _match(matcher, _named(matcher, pattern[1:]), depth + 1)
+    if pattern.startswith(b"/"):
+        return _match_file(matcher, pattern, depth)
+    if matcher.kind == "ip":
+        return _match_ip(matcher, pattern)
+    if matcher.kind == "address":
+        return _match_address(matcher, pattern)
+    return _match_text(matcher, matcher.subject, pattern)
+
+
+def _named(matcher: _Matcher, name: bytes) -> bytes:
+    kind = {"domain": "domain", "local_part": "localpart", "address": "address", "ip": "host"}[matcher.kind]
+    items = matcher.state.environment.named_list(kind, name)
+    if items is None:
+        shown = name.decode("utf-8", "backslashreplace")
+        raise ExpansionError(f'unknown named {kind} list "+{shown}"')
+    return items
+
+
+def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
+    """A file with one item a line; # begins a comment at the start of a line or behind white space."""
+    from exim_dkim.expansion.environment import FileTrouble
+    from exim_dkim.expansion.filenames import check_file_name
+
+    check_file_name(name)
+    try:
+        content = matcher.state.environment.files.read(name)
+    except FileTrouble as error:
+        raise ExpansionError(f"failed to open {name.decode('utf-8', 'backslashreplace')}: {error}") from None
+    for line in content.split(b"\n"):
+        text = line.strip(_BLANKS)
+        if text.startswith(b"#"):
+            continue
+        text = text.partition(b" #")[0].rstrip(_BLANKS)
+        negated = text.startswith(b"!")
+        pattern = text[1:].lstrip(_BLANKS) if negated else text
+        if pattern and (found := _match_pattern(matcher, pattern, depth + 1)) is not None:
+            return None if negated else found
+    return None
+
+
+def _match_ip(matcher: _Matcher, pattern: bytes) -> Value | None:
+    from exim_dkim.expansion.ip import address_in_network, ip_version
+
+    if pattern == b"*":
+        return plain(pattern)
+    if not pattern:
+        return plain(b"") if not matcher.subject.text else None
+    if not ip_version(pattern):
+        shown = pattern.decode("utf-8", "backslashreplace")
+        raise ExpansionError(f'"{shown}" is not an IP address or network; match_ip cannot look it up here')
+    return plain(pattern) if address_in_network(matcher.subject.text, pattern) else None
+
+
+def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
+    """`local@domain`, with patterns on both sides, or a domain pattern alone."""
+    subject = matcher.subject
+    local_part, at, domain = subject.text.rpartition(b"@")
+    if not pattern or not subject.text:
+        return plain(b"") if pattern == subject.text else None
+    if pattern == b"*":
+        return plain(pattern)
+    wanted, found, wanted_domain = pattern.rpartition(b"@")
+    if found and not at:
+        return None
+    wanted_domain = wanted_domain or domain
+    if found and wanted and not _equal_local_parts(wanted, local_part):
+        return None
+    inner = _Matcher("domain", Value(domain.lower(), subject.tainted), matcher.state)
+    if _match_text(inner, inner.subject, wanted_domain) is None:
+        return None
+    return plain(pattern)
+
+
+def _equal_local_parts(pattern: bytes, text: bytes) -> bool:
+    if pattern.startswith(b"*"):
+        return text.lower().endswith(pattern[1:].lower())
+    return pattern.lower() == text.lower()
+
+
+def _match_text(matcher: _Matcher, subject: Value, pattern: bytes) -> Value | None:
+    """A domain or a local part."""
+    state, text = matcher.state, subject.text
+    if pattern.startswith(b"^"):
+        raise ExpansionError("regular expressions in lists are not supported yet")
+    if pattern == b"@" and matcher.kind == "domain":
+        own = state.variable(b"primary_hostname").text
+        return plain(own) if own.lower() == text else None
+    if pattern.startswith(b"@") and matcher.kind == "domain":
+        raise ExpansionError(f'"{pattern.decode("utf-8", "backslashreplace")}" in a list is not supported')
+    if b";" in pattern:
+        return _match_lookup(subject, pattern, state)
+    if pattern.startswith(b"*"):
+        suffix = pattern[1:].lower()
+        if not text.endswith(suffix):
+            return None
+        prefix = Value(text[: len(text) - len(suffix)], subject.tainted)
+        state.captures = (plain(b""), prefix)
+        return plain(pattern)
+    return plain(pattern) if pattern.lower() == text else None
+
+
+def _match_lookup(subject: Value, pattern: bytes, state: State) -> Value | None:
+    """`lsearch;/file`: the subject is looked up."""
+    from exim_dkim.expansion.lookups import look_up, parse_type
+
+    name, _, file = pattern.partition(b";")
+    return look_up(parse_type(name.rstrip(_BLANKS), True), subject, plain(file.lstrip(_BLANKS)), state)
