@@ -64,6 +64,7 @@ def configuration_text(error: ConfigurationError) -> str:
 
 
 def os_error_text(error: OSError) -> str:
-    """`path: reason` in lower case, without the number that Python puts first."""
-    reason = (error.strerror or str(error)).lower()
+    """`path: reason`, without the number that Python puts first."""
+    reason = error.strerror or str(error)
+    reason = reason[:1].lower() + reason[1:]
     return f"{error.filename}: {reason}" if error.filename else reason

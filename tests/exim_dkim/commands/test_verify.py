@@ -1,0 +1,202 @@
+"""exim-dkim verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exim_dkim.commands import output
+from exim_dkim.commands.program import SUBCOMMANDS
+from tests.support.cli import MESSAGE, Material, make_material, run_cli
+
+SEPARATOR = b"From alice@example.org Sun Nov 22 02:45:25 2026\n"
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    made = make_material(tmp_path_factory.mktemp("verify"))
+    made.write("good", made.signed())
+    made.write("bad", made.signed() + b"more\n")
+    made.write("plain", MESSAGE)
+    made.write("defer", made.signed(selector="slow"))
+    made.write("testing", made.signed(selector="testing") + b"more\n")
+    return made
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split("\t") for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "status"),
+    [
+        (["good"], ["good"], 0),
+        (["good", "good"], ["good", "good"], 0),
+        (["bad"], ["bad"], 1),
+        (["plain"], ["unsigned"], 1),
+        (["defer"], ["defer"], 75),
+        (["good", "defer"], ["good", "defer"], 75),
+        (["bad", "defer"], ["bad", "defer"], 1),
+        (["testing"], ["unsigned"], 1),
+        (["good", "missing"], ["good", "error"], 1),
+    ],
+)
+def test_words_and_statuses(material: Material, names: list[str], words: list[str], status: int) -> None:
+    files = [material.directory / name for name in names]
+    result = run_cli("verify", "--dns-zone", material.zone, *files)
+    assert [row[0] for row in rows(result.stdout)] == words
+    assert [row[1] for row in rows(result.stdout)] == [str(file) for file in files]
+    assert result.exit_code == status
+
+
+def test_a_row_has_five_fields_and_a_reason(material: Material) -> None:
+    result = run_cli("verify", "--dns-zone", material.zone, material.directory / "bad")
+    ((word, _, domain, selector, reason),) = rows(result.stdout)
+    assert (word, domain, selector) == ("bad", "example.org", "s")
+    assert "the body was changed" in reason
+
+
+def test_standard_input_and_line_ends(material: Material) -> None:
+    for message in (material.signed(), material.signed().replace(b"\n", b"\r\n")):
+        result = run_cli("verify", "--dns-zone", material.zone, "-", stdin=message)
+        assert (result.exit_code, rows(result.stdout)[0][:2]) == (0, ["good", "stdin"])
+
+
+def test_standard_input_twice(material: Material) -> None:
+    result = run_cli("verify", "-", "-", stdin=b"")
+    assert result.exit_code == 2
+    assert "only once" in result.stderr
+
+
+def test_mbox_and_maildir(material: Material, tmp_path: Path) -> None:
+    mbox = material.write("mbox", b"".join(SEPARATOR + text + b"\n" for text in (material.signed(), MESSAGE)))
+    result = run_cli("verify", "--dns-zone", material.zone, mbox)
+    assert [row[:2] for row in rows(result.stdout)] == [["good", f"{mbox}:1"], ["unsigned", f"{mbox}:2"]]
+    assert result.stderr == "1 good, 1 unsigned\n"
+    for folder in ("cur", "new"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "new" / "1").write_bytes(material.signed())
+    assert run_cli("verify", "--dns-zone", material.zone, tmp_path).exit_code == 0
+    result = run_cli("verify", "--dns-zone", material.zone, material.directory)
+    assert "not a Maildir" in result.stdout
+    assert result.exit_code == 1
+
+
+def test_from_lines_of_an_mbox(material: Material) -> None:
+    text = material.signed(MESSAGE + b"From me\n").replace(b"\nFrom me", b"\n>From me")
+    mbox = material.write("quoted", SEPARATOR + text + b"\n")
+    assert run_cli("verify", "--dns-zone", material.zone, mbox).exit_code == 0
+    assert run_cli("verify", "--dns-zone", material.zone, mbox, "--mbox-quoting", "none").exit_code == 1
+
+
+def test_json(material: Material) -> None:
+    files = [material.directory / name for name in ("good", "plain", "missing")]
+    result = run_cli("verify", "--json", "--dns-zone", material.zone, *files)
+    good, plain, missing = map(json.loads, result.stdout.splitlines())
+    assert (good["message"], good["result"], good["error"]) == (str(files[0]), "good", None)
+    (signature,) = good["signatures"]
+    assert signature["result"] == "pass"
+    assert signature["reason"] == "good"
+    assert signature["domain"] == "example.org"
+    assert signature["key_bits"] == 1024
+    assert (plain["result"], plain["signatures"]) == ("unsigned", [])
+    assert (missing["result"], missing["error"]) == ("error", "no such file or directory")
+    assert result.stderr == ""
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [("example.org", 0), ("EXAMPLE.org", 0), ("@example.org", 0), ("alice@example.org", 1), ("example.net", 1)],
+)
+def test_key(material: Material, key: str, status: int) -> None:
+    result = run_cli("verify", "--dns-zone", material.zone, "--key", key, material.directory / "good")
+    assert result.exit_code == status
+    assert status == 0 or "no signature of the 1 that the message has is for the key" in result.stdout
+
+
+def test_allow_unsigned(material: Material) -> None:
+    arguments = ("--dns-zone", material.zone, material.directory / "good", material.directory / "plain")
+    assert run_cli("verify", *arguments).exit_code == 1
+    assert run_cli("verify", "--allow-unsigned", *arguments).exit_code == 0
+
+
+def test_now(material: Material) -> None:
+    signed = material.write("dated", material.signed().replace(b"q=dns/txt;", b"q=dns/txt; t=2000000000;"))
+    early = run_cli("verify", "--dns-zone", material.zone, "--now", "1000000000", signed)
+    late = run_cli("verify", "--dns-zone", material.zone, "--now", "2000000001", signed)
+    assert "made in the future" in early.stdout
+    assert "does not fit" in late.stdout
+
+
+def test_options_of_the_configuration_count(material: Material) -> None:
+    config = material.write("config", b"dkim_verify_min_keysizes = rsa=2048\n")
+    result = run_cli("verify", "-C", config, "--dns-zone", material.zone, material.directory / "good")
+    assert "the key is too small" in result.stdout
+    config = material.write("config", b"dns_zone_file = ZONE\n")
+    result = run_cli("verify", "-C", config, "-D", f"ZONE={material.zone}", material.directory / "good")
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            b"# first\ndkim_verify_min_keysizes = rsa:2048\n",
+            ":2: dkim_verify_min_keysizes: 'rsa:2048' is not TYPE=BITS",
+        ),
+        (b"nonsense = 1\n", ":1: "),
+        (None, "there is no such file"),
+    ],
+)
+def test_wrong_configuration(material: Material, text: bytes | None, complaint: str) -> None:
+    config = material.directory / "wrong"
+    config.unlink(missing_ok=True)
+    if text is not None:
+        config.write_bytes(text)
+    result = run_cli("verify", "-C", config, material.directory / "good")
+    assert result.exit_code == 78
+    assert result.stderr.startswith(f"exim-dkim: {config}:")
+    assert complaint in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_mail_cannot_write_to_the_terminal(material: Material) -> None:
+    text = b"DKIM-Signature: v=\x1b[31m; d=example.org; s=\xc2\x9b1m\n" + MESSAGE
+    file = material.write("evil\x1b[2Jname", text)
+    for arguments in ((), ("--json",)):
+        result = run_cli("verify", *arguments, "--dns-zone", material.zone, file)
+        assert "\x1b" not in result.stdout
+        assert "\x9b" not in result.stdout
+
+
+def test_no_escape_codes_off_a_terminal(material: Material) -> None:
+    assert "\x1b" not in run_cli("verify", "--dns-zone", material.zone, material.directory / "good").stdout
+
+
+def test_a_table_on_a_terminal(
+    material: Material, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda stream=None: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(output, "TABLE_ROWS", 2)
+    table = output.TableWriter((output.Column("word"), output.Column("reason")))
+    for number in range(3):
+        table.add("good", f"reason {number}\x07")
+        if table.full:
+            table.flush()
+    table.flush()
+    shown = capsys.readouterr().out
+    assert shown.count("word") == 2
+    assert "reason 2\\x07" in shown
+    assert "\x1b" not in shown
+
+
+def test_every_command_has_help_with_examples() -> None:
+    for name in SUBCOMMANDS:
+        result = run_cli(name, "--help")
+        assert result.exit_code == 0, name
+        assert "Examples:" in result.stdout, name
+        assert "Exit status" in result.stdout, name
