@@ -229,11 +229,11 @@ def _is_referral(response: QueryMessage) -> bool:
 
 def open_resolver(settings: Settings) -> Resolver:
     """The resolver that the options ask for: the zone file, or DNS. `ConfigurationError` when that cannot be."""
-    if settings.is_set("dns_zone_file"):
+    if settings.string("dns_zone_file"):
         from exim_dkim.system.zone import read_zone
 
         return read_zone(settings.string("dns_zone_file"))
-    items = settings.items("dns_nameservers") if settings.is_set("dns_nameservers") else ()
+    items = settings.items("dns_nameservers")
     cache = AnswerCache(
         settings.integer("dns_cache_size"),
         settings.seconds("dns_cache_max_ttl"),

@@ -32,13 +32,13 @@ def test_a_whole_request() -> None:
         b"queue_name": b"",
         b"sender_address": b'"odd name"@example.org',
     }
-    assert request.split() == (b"From: a@example.org\n", b"body\n")
+    assert request.split() == (b"From: a@example.org\n", b"body\n", False)
 
 
 def test_crlf_means_the_same() -> None:
     request = parse_request(WHOLE.replace(b"\n", b"\r\n"))
     assert request._replace(message=b"") == parse_request(WHOLE)._replace(message=b"")
-    assert request.split() == (b"From: a@example.org\r\n", b"body\r\n")
+    assert request.split() == (b"From: a@example.org\r\n", b"body\r\n", True)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,9 @@ def test_wrong_requests(data: bytes, text: str) -> None:
     ],
 )
 def test_header_and_body(message: bytes, parts: tuple[bytes, bytes | None]) -> None:
-    assert Request("dkim", message=message).split() == parts
+    header, body, wire = Request("dkim", message=message).split()
+    assert (header, body) == parts
+    assert wire == (message.partition(b"\n")[0][-1:] == b"\r")
 
 
 def test_length_completes_a_request_without_end_of_file() -> None:

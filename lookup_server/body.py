@@ -1,0 +1,164 @@
+"""Where the body of a message comes from: the request itself, or Exim's spool.
+
+A body is fed, in wire form, to whatever hashes it, in pieces, so that a large one is never in memory as a whole (one
+that came with the request is). `BodyError`: it cannot be had, or not be trusted; the answer is `defer`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from exim_dkim.errors import EximDkimError
+from lookup_server.request import Request, RequestError
+
+CHUNK: Final = 256 * 1024
+"""Bytes hashed at a time: some tenths of a millisecond."""
+
+_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | os.O_NOFOLLOW
+_ID: Final = re.compile(r"[A-Za-z0-9]{6}-(?:[A-Za-z0-9]{6}-[A-Za-z0-9]{2}|[A-Za-z0-9]{11}-[A-Za-z0-9]{4})")
+_QUEUE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+Identity = tuple[int, ...]
+"""What tells one body from another without reading it; empty for one that came with the request."""
+
+
+class BodyError(EximDkimError):
+    """The body cannot be had. One line, for the log and for `why`."""
+
+
+class Body(Protocol):
+    """A body that can be read once."""
+
+    size: int
+    identity: Identity
+
+    def feed(self, update: Callable[[bytes], None]) -> None:
+        """Gives the whole body to `update`, in wire form and in pieces. Blocks; `BodyError`. Closes."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the file, if there is one. May be called again."""
+        ...
+
+
+class RequestBody:
+    """A body that came with the request. `wire`: its lines end in CRLF already."""
+
+    identity: Identity = ()
+
+    def __init__(self, data: bytes, wire: bool) -> None:
+        self.size = len(data)
+        self._data = data
+        self._wire = wire
+
+    def feed(self, update: Callable[[bytes], None]) -> None:
+        if self.size <= CHUNK:
+            update(self._data if self._wire else self._data.replace(b"\n", b"\r\n"))
+            return
+        _feed(iter(self._data[i : i + CHUNK] for i in range(0, self.size, CHUNK)), update, self._wire)
+
+    def close(self) -> None:
+        pass
+
+
+class SpoolBody:
+    """A body in Exim's spool: the `-D` file of a message that is just being received (or is still queued)."""
+
+    def __init__(self, spool: str, queue: str, message_id: str, expected: int | None = None) -> None:
+        """Opens the file. `expected`: bytes of the body, from `$message_body_size`. `BodyError`, `RequestError`."""
+        self._file, offset = _open_data_file(spool, queue, message_id)
+        status = os.fstat(self._file.fileno())
+        self.size = status.st_size - offset
+        self.identity: Identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if expected is not None and expected != self.size:
+            self.close()
+            raise BodyError(f"{message_id}-D holds {self.size} bytes of body, not {expected} as message_body_size says")
+
+    def feed(self, update: Callable[[bytes], None]) -> None:
+        try:
+            left = self.size
+            first = self._file.read(min(CHUNK, left))
+            # Exim's own form has no CR at all: it makes every CR, CRLF and LF of SMTP one LF. What came with BDAT and
+            # spool_wireformat is kept as it was.
+            wire = b"\r\n" in first or first.endswith(b"\r")
+            _feed(self._pieces(first), update, wire)
+            self._check_unchanged()
+        except OSError as error:
+            raise BodyError(f"the spool file cannot be read ({error.strerror})") from None
+        finally:
+            self.close()
+
+    def _pieces(self, piece: bytes) -> Iterator[bytes]:
+        left = self.size
+        while piece:
+            yield piece
+            left -= len(piece)
+            piece = self._file.read(min(CHUNK, left))
+        if left:
+            raise BodyError(f"the spool file ends {left} bytes too early")
+
+    def _check_unchanged(self) -> None:
+        status = os.fstat(self._file.fileno())
+        if (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) != self.identity:
+            raise BodyError("the spool file changed while it was read")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _open_data_file(spool: str, queue: str, message_id: str) -> tuple[io.FileIO, int]:
+    """The `-D` file and the offset of the body in it."""
+    if not _ID.fullmatch(message_id):
+        raise RequestError("message_exim_id is not a message id")
+    if queue and not _QUEUE.fullmatch(queue):
+        raise RequestError("queue_name is not the name of a queue")
+    base = f"{spool}/{queue}/input" if queue else f"{spool}/input"
+    name = f"{message_id}-D"
+    for path in (f"{base}/{name}", f"{base}/{message_id[5]}/{name}"):
+        try:
+            file = io.FileIO(os.open(path, _FLAGS))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BodyError(f"{path} cannot be opened ({error.strerror})") from None
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        if regular and file.read(len(name) + 1) == name.encode() + b"\n":
+            return file, len(name) + 1
+        file.close()
+        raise BodyError(f"{path} {'does not begin with its name' if regular else 'is not a regular file'}")
+    raise BodyError(f"{base}/{name} is not there")
+
+
+def _feed(pieces: Iterator[bytes], update: Callable[[bytes], None], wire: bool) -> None:
+    for piece in pieces:
+        update(piece if wire else piece.replace(b"\n", b"\r\n"))
+
+
+class BodySource:
+    """Finds the body that a request means, within what the configuration allows."""
+
+    def __init__(self, directories: tuple[str, ...], default: str, over_inet: bool) -> None:
+        """`directories`: the spools that may be read; `default`: when the request names none."""
+        self._directories = frozenset(directory.rstrip("/") for directory in directories)
+        self._default = default
+        self._over_inet = over_inet
+
+    def find(self, request: Request, data: bytes | None, wire: bool, local: bool) -> Body | None:
+        """The body; None when the request has none and names no message. `RequestError`, `BodyError`."""
+        if data is not None:
+            return RequestBody(data, wire)
+        message_id = request.values.get(b"message_exim_id")
+        if not message_id:
+            return None
+        if not local and not self._over_inet:
+            raise RequestError("Exim's spool is not read for clients over TCP: send the body (lookup_spool_over_inet)")
+        spool = os.fsdecode(request.values.get(b"spool_directory") or os.fsencode(self._default)).rstrip("/")
+        if spool not in self._directories:
+            raise RequestError(f"{spool} is not one of lookup_spool_directories")
+        queue = os.fsdecode(request.values.get(b"queue_name", b""))
+        return SpoolBody(spool, queue, os.fsdecode(message_id), request.number(b"message_body_size"))
