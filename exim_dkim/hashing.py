@@ -114,12 +114,20 @@ def header_text(chosen: Sequence[HeaderField], signature: HeaderField, canonical
 class FieldChooser:
     """Chooses the fields that h= names (RFC 6376 §5.4.2): from the bottom up, a field at most once."""
 
-    __slots__ = ("_by_name",)
+    __slots__ = ("_by_name", "repeated")
 
     def __init__(self, fields: Sequence[HeaderField]) -> None:
         self._by_name: dict[bytes, list[HeaderField]] = {}
+        self.repeated: set[bytes] = set()
+        """The names that stand more than once."""
+        by_name = self._by_name
         for field in fields:
-            self._by_name.setdefault(field.name, []).append(field)
+            name = field[0]
+            if name in by_name:
+                by_name[name].append(field)
+                self.repeated.add(name)
+            else:
+                by_name[name] = [field]
 
     def count(self, name: bytes) -> int:
         """How many fields of this name (lower case) the header has."""
@@ -127,14 +135,13 @@ class FieldChooser:
 
     def choose(self, names: Sequence[bytes]) -> list[HeaderField]:
         """The fields for `names` (lower case), in that order. A name beyond the last field stands for nothing."""
+        by_name = self._by_name
         used: dict[bytes, int] = {}
         chosen = []
         for name in names:
-            fields = self._by_name.get(name)
-            if fields is None or not name:
-                continue
-            index = used.get(name, 0) + 1
-            used[name] = index
-            if index <= len(fields):
-                chosen.append(fields[-index])
+            if name in by_name and name:
+                fields = by_name[name]
+                index = used[name] = used.get(name, 0) + 1
+                if index <= len(fields):
+                    chosen.append(fields[-index])
         return chosen

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+_BLANKS = b" \t"
 _FIELD_START = re.compile(rb"\r\n(?![ \t])")
 
 
@@ -33,6 +34,9 @@ class Message(NamedTuple):
     has_body: bool
 
 
+_new = tuple.__new__  # a third of the time of HeaderField(name, raw), and a header has many
+
+
 def to_wire(data: bytes) -> bytes:
     """`data` with CRLF line ends.
 
@@ -47,10 +51,10 @@ def to_wire(data: bytes) -> bytes:
 
 def parse_field(raw: bytes) -> HeaderField:
     """A field from its text without the final CRLF."""
-    name, colon, _ = raw.partition(b":")
-    if not colon or raw[:1] in (b" ", b"\t"):
+    colon = raw.find(b":")
+    if colon <= 0 or raw[0] in _BLANKS:
         return HeaderField(b"", raw)
-    return HeaderField(name.rstrip(b" \t").lower(), raw)
+    return _new(HeaderField, (raw[:colon].rstrip(_BLANKS).lower(), raw))
 
 
 def parse_header(header: bytes) -> tuple[HeaderField, ...]:

@@ -73,12 +73,8 @@ class DkimReason(enum.Enum):
     # Ourselves
     INTERNAL_ERROR = (DkimResult.TEMPERROR, "verification failed for an internal reason; see the log")
 
-    @property
-    def result(self) -> DkimResult:
+    def __init__(self, result: DkimResult, text: str) -> None:
+        self.result = result
         """The RFC 8601 word."""
-        return self.value[0]
-
-    @property
-    def text(self) -> str:
+        self.text = text
         """A sentence for people, without a full stop."""
-        return self.value[1]

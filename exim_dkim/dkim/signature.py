@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField
@@ -19,11 +19,13 @@ from exim_dkim.taglist import DuplicateTagError, parse_tag_list, split_values, w
 FIELD_NAME: Final = b"dkim-signature"
 REQUIRED_TAGS: Final = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 ALGORITHMS: Final = {
-    b"rsa-sha256": ("rsa", "sha256"),
-    b"ed25519-sha256": ("ed25519", "sha256"),
-    b"rsa-sha512": ("rsa", "sha512"),  # not in RFC 6376; Exim can be told to make them
-    b"rsa-sha1": ("rsa", "sha1"),
+    b"rsa-sha256": ("rsa", "sha256", "rsa-sha256"),
+    b"ed25519-sha256": ("ed25519", "sha256", "ed25519-sha256"),
+    b"rsa-sha512": ("rsa", "sha512", "rsa-sha512"),  # not in RFC 6376; Exim can be told to make them
+    b"rsa-sha1": ("rsa", "sha1", "rsa-sha1"),
 }
+_QUERY_METHODS: Final = frozenset((b"dns/txt", b"dns"))
+_NUMBERS: Final = {b"l": "body_length", b"t": "timestamp", b"x": "expiration"}
 _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
 _DIGITS: Final = re.compile(rb"[0-9]{1,76}")
 _B_VALUE: Final = re.compile(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
@@ -66,7 +68,15 @@ class Signature(NamedTuple):
 
     def without_data(self) -> HeaderField:
         """The field with the value of b= removed, as it is hashed (RFC 6376 §3.7)."""
-        name, _, value = self.field.raw.partition(b":")
+        raw = self.field.raw
+        start = raw.find(b"b=")
+        while start >= 0 and not raw[:start].rstrip(b" \t\r\n").endswith(b";"):
+            start = raw.find(b"b=", start + 2)
+        if start >= 0:
+            end = raw.find(b";", start)
+            return HeaderField(self.field.name, raw[: start + 2] + (raw[end:] if end >= 0 else b""))
+        # Rare: it is the first tag, or has blanks before the equals sign.
+        name, _, value = raw.partition(b":")
         return HeaderField(self.field.name, name + b":" + _B_VALUE.sub(rb"\1", value, count=1))
 
 
@@ -80,86 +90,73 @@ class _FaultError(Exception):
 
 def parse_signature(field: HeaderField) -> Signature:
     """The signature that `field` holds. Never raises for what is in the field."""
+    found: dict[str, Any] = {}
     try:
         tags = parse_tag_list(field.value)
+        # Whose signature it claims to be is read first, so that a fault further on can be laid at somebody's door.
+        _read_names(tags, found)
+        _read_rest(tags, found)
+        _check(found)
     except DuplicateTagError as error:
         return Signature(field, DkimReason.DUPLICATE_TAG, str(error))
     except ParseError as error:
         return Signature(field, DkimReason.BAD_TAG_LIST, str(error))
-    # Whose signature it claims to be is read first, so that a fault further on can be laid at somebody's door.
-    signature = Signature(field)
-    try:
-        signature = _read_names(signature, tags)
-        return _read_rest(signature, tags)
     except _FaultError as fault:
-        return signature._replace(fault=fault.reason, detail=fault.detail)
+        return Signature(field, fault.reason, fault.detail, **found)
+    return Signature(field, **found)
 
 
-def _read_names(signature: Signature, tags: dict[bytes, bytes]) -> Signature:
+def _read_names(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
     if b"d" not in tags:
         raise _FaultError(DkimReason.MISSING_TAG, "d= is missing")
     try:
-        domain = Domain.parse(tags[b"d"])
+        found["domain"] = found["identity_domain"] = Domain.parse(tags[b"d"])
     except ParseError:
         raise _FaultError(DkimReason.BAD_TAG_VALUE, "d= is not a domain name") from None
-    signature = signature._replace(domain=domain, identity_domain=domain)
     if b"i" in tags:
         try:
-            local, identity_domain = split_address(without_blanks(tags[b"i"]))
+            local, found["identity_domain"] = split_address(without_blanks(tags[b"i"]))
         except ParseError:
             raise _FaultError(DkimReason.BAD_TAG_VALUE, "i= is not [local part]@domain") from None
-        local = _QUOTED_PRINTABLE.sub(lambda match: bytes.fromhex(match[1].decode()), local)
-        signature = signature._replace(identity_local=local, identity_domain=identity_domain)
+        found["identity_local"] = _QUOTED_PRINTABLE.sub(lambda match: bytes.fromhex(match[1].decode()), local)
     if b"s" in tags:
         try:
-            signature = signature._replace(selector=Selector.parse(tags[b"s"]))
+            found["selector"] = Selector.parse(tags[b"s"])
         except ParseError:
             raise _FaultError(DkimReason.BAD_TAG_VALUE, "s= is not a selector") from None
-    return signature
 
 
-def _read_rest(signature: Signature, tags: dict[bytes, bytes]) -> Signature:
+def _read_rest(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
     for name in REQUIRED_TAGS:
         if name not in tags:
             raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
     if tags[b"v"] != b"1":
         raise _FaultError(DkimReason.UNKNOWN_VERSION, f"v={_shown(tags[b'v'])}")
-    algorithm = tags[b"a"].lower()
-    if algorithm not in ALGORITHMS:
-        raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(algorithm)}")
-    key_type, hash_name = ALGORITHMS[algorithm]
-    header_canonicalization, body_canonicalization = _canonicalizations(tags.get(b"c", b"simple/simple"))
-    methods = split_values(tags.get(b"q", b"dns/txt").lower())
-    if b"dns/txt" not in methods and b"dns" not in methods:
+    algorithm = ALGORITHMS.get(tags[b"a"].lower())
+    if algorithm is None:
+        raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(tags[b'a'])}")
+    found["key_type"], found["hash_name"], found["algorithm"] = algorithm
+    if b"c" in tags:
+        found["header_canonicalization"], found["body_canonicalization"] = _canonicalizations(tags[b"c"])
+    if b"q" in tags and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
-    names = tuple(name.lower() for name in split_values(tags[b"h"]))
-    signature = signature._replace(
-        algorithm=algorithm.decode(),
-        key_type=key_type,
-        hash_name=hash_name,
-        header_canonicalization=header_canonicalization,
-        body_canonicalization=body_canonicalization,
-        names=names,
-        body_length=_number(tags, b"l"),
-        timestamp=_number(tags, b"t"),
-        expiration=_number(tags, b"x"),
-        body_hash=_base64(tags, b"bh"),
-        data=_base64(tags, b"b"),
-    )
-    _check(signature)
-    return signature
+    found["names"] = tuple(split_values(tags[b"h"].lower()))
+    for name, meaning in _NUMBERS.items():
+        if name in tags:
+            found[meaning] = _number(tags, name)
+    found["body_hash"] = _base64(tags, b"bh")
+    found["data"] = _base64(tags, b"b")
 
 
-def _check(signature: Signature) -> None:
+def _check(found: dict[str, Any]) -> None:
     """What RFC 6376 §6.1.1 wants of the tags together."""
-    made, expires = signature.timestamp, signature.expiration
+    made, expires = found.get("timestamp"), found.get("expiration")
     if made is not None and expires is not None and expires <= made:  # §3.5, x=: must be greater
         raise _FaultError(DkimReason.BAD_TAG_VALUE, "x= is not after t=")
-    assert signature.domain is not None
-    assert signature.identity_domain is not None
-    if not signature.identity_domain.is_under(signature.domain):
-        raise _FaultError(DkimReason.IDENTITY_NOT_UNDER_DOMAIN, f"i=@{signature.identity_domain}, d={signature.domain}")
-    if b"from" not in signature.names:
+    domain, identity_domain = found["domain"], found["identity_domain"]
+    if not identity_domain.is_under(domain):
+        raise _FaultError(DkimReason.IDENTITY_NOT_UNDER_DOMAIN, f"i=@{identity_domain}, d={domain}")
+    if b"from" not in found["names"]:
         raise _FaultError(DkimReason.FROM_NOT_SIGNED)
 
 
@@ -171,10 +168,8 @@ def _canonicalizations(value: bytes) -> tuple[str, str]:
     return _CANONICALIZATIONS[header], _CANONICALIZATIONS[body]
 
 
-def _number(tags: dict[bytes, bytes], name: bytes) -> int | None:
-    value = tags.get(name)
-    if value is None:
-        return None
+def _number(tags: dict[bytes, bytes], name: bytes) -> int:
+    value = tags[name]
     if not _DIGITS.fullmatch(value):
         raise _FaultError(DkimReason.BAD_TAG_VALUE, f"{name.decode()}= is not a number")
     return int(value)

@@ -165,9 +165,9 @@ def _judge_signature(signature: Signature, chooser: FieldChooser, policy: Verifi
     elif signature.hash_name not in policy.hashes:
         pending.end(DkimReason.HASH_NOT_ALLOWED, f"{signature.hash_name}; accepted: {', '.join(policy.hashes)}")
     else:
-        for name in ONCE_ONLY.intersection(signature.names):
+        for name in ONCE_ONLY & chooser.repeated:
             count = chooser.count(name)
-            if count > 1 and count > signature.names.count(name):
+            if name in signature.names and count > signature.names.count(name):
                 pending.end(DkimReason.UNSIGNED_DUPLICATE_FIELD, f"{count} {name.decode().title()} fields")
                 break
     return pending

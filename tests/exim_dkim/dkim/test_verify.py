@@ -175,7 +175,7 @@ def test_the_body_is_not_wanted_when_the_header_has_decided() -> None:
     ],
 )
 def test_times(times: dict[str, int], reason: DkimReason) -> None:
-    assert reasons(signed(**times)) == [reason]
+    assert reasons(signed(**times)) == [reason]  # type: ignore[arg-type]
 
 
 @settings(max_examples=60, deadline=None)
