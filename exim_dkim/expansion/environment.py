@@ -37,7 +37,11 @@ class Environment(Protocol):
     headers_charset: str
     check_rfc2047_length: bool
     strict_acl_vars: bool
-    files: Files
+
+    @property
+    def files(self) -> Files:
+        """The file system, or what stands for it."""
+        ...
 
     def variable(self, name: bytes) -> Value | None:
         """The value of a variable; None if it is not set, or has no meaning here."""

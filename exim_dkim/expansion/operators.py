@@ -184,7 +184,7 @@ def _numbers(name: str, arguments: bytes | None, count: int) -> list[int | None]
 
 
 def substring(text: bytes, start: int, length: int | None) -> bytes:
-    """`length` bytes from `start`; a negative start counts from the right and, without a length, takes what is before."""
+    """`length` bytes from `start`; a negative one counts from the right and, without a length, takes what is before."""
     if start >= 0:
         return text[start:] if length is None else text[start : start + length]
     begin = start + len(text)
