@@ -3,6 +3,7 @@
  *
  * It reads commands from standard input and answers each on standard output. Blobs follow their line, with lengths:
  *
+ *   forget                                      -> ok (no key is known any more)
  *   key NAME LEN \n RECORD                      -> ok
  *   verify COUNT NOW LEN \n MESSAGE             -> ok CPU_NS STAT SIGS \n, then per signature: FLAGS BODYHASH ERROR DOMAIN \n
  *   sign COUNT NOW HCANON BCANON ALG LENGTH DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE
@@ -136,6 +137,13 @@ static void run_key(const char *line)
 	puts("ok");
 }
 
+static void run_forget(void)
+{
+	while (key_count > 0)
+		free(keys[--key_count].record);
+	puts("ok");
+}
+
 static void print_signatures(DKIM *dkim)
 {
 	DKIM_SIGINFO **signatures;
@@ -244,7 +252,9 @@ int main(void)
 		die("dkim_init failed");
 	dkim_set_key_lookup(library, find_key);
 	while (fgets(line, sizeof line, stdin) != NULL) {
-		if (strncmp(line, "key ", 4) == 0)
+		if (strcmp(line, "forget\n") == 0)
+			run_forget();
+		else if (strncmp(line, "key ", 4) == 0)
 			run_key(line);
 		else if (strncmp(line, "verify ", 7) == 0)
 			run_verify(line);

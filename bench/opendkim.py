@@ -91,7 +91,8 @@ class OpenDkim:
         return answer[1:]
 
     def set_keys(self, records: Mapping[str, bytes]) -> None:
-        """Key records by name (`selector._domainkey.domain`); a later one replaces an earlier one."""
+        """All key records there are, by name (`selector._domainkey.domain`)."""
+        self._ask("forget")
         for name, record in records.items():
             self._ask(f"key {name} {len(record)}", record)
 

@@ -330,7 +330,7 @@ def tag_vectors() -> Iterator[Vector]:
     )
     yield Vector("tag-identity", "i= below d=", good(), tagged("; i=alice@mail.example.org"))
     yield Vector(
-        "tag-identity-quoted", "i= with a quoted-printable local part", good(), tagged("; i=a=6cice+=3D@example.org")
+        "tag-identity-quoted", "i= with a quoted-printable local part", good(), tagged("; i=a=6Cice+=3D@example.org")
     )
     yield Vector(
         "tag-identity-other", "i= is another domain", bad("IDENTITY_NOT_UNDER_DOMAIN"), tagged("; i=@example.com")
