@@ -1,0 +1,97 @@
+"""`exim-dkim-filter`: descriptors, exit status and log of the filter; the work is in `filter.py`.
+
+Exim gives a filter one pipe for both stdout and stderr, so a single warning would become part of the message. Before
+anything that could write is imported, stderr is therefore pointed away, unless it is plainly another file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transport_wrapper.arguments import Arguments
+
+EX_OK = 0
+EX_USAGE = 64
+EX_TEMPFAIL = 75
+EX_CONFIG = 78
+
+
+def main() -> None:
+    """The program."""
+    quiet = guard_standard_error()
+    os._exit(run(sys.argv[1:], quiet))
+
+
+def guard_standard_error() -> bool:
+    """Point descriptor 2 to /dev/null where it is the same file as descriptor 1; True when that was done."""
+    try:
+        same = os.path.samestat(os.fstat(1), os.fstat(2)) and not os.isatty(2)
+    except OSError:  # one of them is closed
+        same = True
+    if same:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+    return same
+
+
+def run(words: list[str], quiet: bool) -> int:
+    """Parse the command line and filter; the exit status. `quiet`: stderr is not for people."""
+    try:
+        from transport_wrapper.arguments import HELP, UsageError, parse_arguments
+
+        try:
+            arguments = parse_arguments(words)
+        except UsageError as error:
+            return _end(EX_USAGE, f"exim-dkim-filter: {error}", quiet)
+        if arguments.action == "filter":
+            return _filter(arguments, quiet)
+        if quiet:  # Exim would deliver the text in the place of the message
+            return _end(EX_USAGE, f"exim-dkim-filter: --{arguments.action} is not for a transport_filter", quiet)
+        if arguments.action == "help":
+            return _print(HELP)
+        from importlib.metadata import version
+
+        return _print(f"exim-dkim-filter {version('exim-dkim')}\n")
+    except Exception as error:  # noqa: BLE001  the wall: no traceback may reach the message, no message may be lost
+        return _end(EX_TEMPFAIL, f"internal error, the message stays queued: {type(error).__name__}: {error}", quiet)
+
+
+def _filter(arguments: Arguments, quiet: bool) -> int:
+    from exim_dkim.errors import ConfigurationError
+    from transport_wrapper.filter import Filter, FilterError
+
+    try:
+        report = Filter(arguments).run(0, 1)
+    except ConfigurationError as error:
+        return _end(EX_CONFIG, str(error).replace("\n", ""), quiet)
+    except FilterError as error:
+        return _end(EX_TEMPFAIL, str(error), quiet)
+    for line in report:
+        _log(line, quiet)
+    return EX_OK
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return EX_OK
+
+
+def _end(status: int, line: str, quiet: bool) -> int:
+    _log(line, quiet)
+    return status
+
+
+def _log(line: str, quiet: bool) -> None:
+    """One line to syslog, and to stderr when people read that."""
+    import syslog
+
+    text = "".join(character if character.isprintable() else "?" for character in line)[:900]
+    syslog.openlog("exim-dkim-filter", syslog.LOG_PID, syslog.LOG_MAIL)
+    syslog.syslog(syslog.LOG_INFO, text.encode("utf-8", "replace").decode("utf-8"))
+    if not quiet:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
