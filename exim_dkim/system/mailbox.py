@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 CHUNK = 128 * 1024
 """Bytes read at once."""
@@ -67,6 +67,11 @@ def read_messages(
             yield from _messages_of(stream, path, quoting, on_read)
 
 
+def read_message(stream: IO[bytes], name: str) -> StoredMessage:
+    """The one message that `stream` holds, whatever it begins with."""
+    return _stored(name, (block for block, _ in _line_blocks(stream, None)))
+
+
 def size_of(path: str) -> int | None:
     """Bytes that `read_messages` will read; None when that cannot be known (standard input, pipes, missing files)."""
     try:
@@ -103,7 +108,7 @@ def _messages_of_maildir_file(file: str, on_read: Callable[[int], None] | None) 
 
 
 def _messages_of(
-    stream: BinaryIO, name: str, quoting: str, on_read: Callable[[int], None] | None
+    stream: IO[bytes], name: str, quoting: str, on_read: Callable[[int], None] | None
 ) -> Iterator[StoredMessage]:
     blocks = _line_blocks(stream, on_read)
     first = next(blocks, (b"", True))
@@ -118,7 +123,7 @@ def _chain(first: tuple[bytes, bool], rest: Blocks) -> Blocks:
     yield from rest
 
 
-def _line_blocks(stream: BinaryIO, on_read: Callable[[int], None] | None) -> Blocks:
+def _line_blocks(stream: IO[bytes], on_read: Callable[[int], None] | None) -> Blocks:
     """Blocks of whole lines, each with True when it begins at a line's start; longer lines come in pieces."""
     rest = b""
     starts_line = True

@@ -1,0 +1,118 @@
+"""The private keys that the configuration leads to.
+
+Options such as `dkim_domain = ${lookup {${domain:$rh_from:}} lsearch,ret=key {/etc/…}}` name keys only when there is a
+message. So each domain that can be found out gets a probe: the options are evaluated, by the very code that signs, for
+a message that is from `postmaster@` that domain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exim_dkim.commands.messages import key_reader, message_environment
+from exim_dkim.errors import ExpansionError, ParseError
+from exim_dkim.message import HeaderField, parse_header
+from exim_dkim.names import Domain
+from exim_dkim.signing import SigningPlan, plan_signatures
+
+if TYPE_CHECKING:
+    from exim_dkim.config.settings import Settings
+
+KEY_OPTIONS: Final = ("dkim_domain", "dkim_selector", "dkim_private_key")
+MAX_DOMAINS: Final = 1000
+"""Domains that are looked at; a host with more has them in a form that one probe covers."""
+
+MAX_TABLE: Final = 1 << 20
+"""Bytes of a look-up table that are searched for domains."""
+
+_PATH: Final = re.compile(r"(?<![\w$/}])/(?:[\w.@+-]+/)*[\w.@+-]+")
+_TABLE_KEY: Final = re.compile(rb'^"?([A-Za-z0-9.-]+)', re.MULTILINE)
+_KEY_SUFFIXES: Final = (".pem", ".key", ".private")
+
+
+class Probe(NamedTuple):
+    """What signing for mail from one domain would come to."""
+
+    domain: Domain
+    plan: SigningPlan
+
+
+def probe(settings: Settings, domain: Domain, now: float) -> Probe:
+    """Evaluate the signing options for mail from `postmaster@domain`; raises `SigningError`."""
+    address = f"postmaster@{domain}"
+    fields = _probe_header(address.encode())
+    environment = message_environment(settings, fields, address)
+    return Probe(domain, plan_signatures(settings, environment, fields, now, key_reader(settings)))
+
+
+def missing_options(settings: Settings) -> list[str]:
+    """The options that signing needs and that are not set."""
+    return [name for name in KEY_OPTIONS if not settings.text(name)]
+
+
+def signing_domains(settings: Settings) -> list[Domain]:
+    """Domains that mail may be signed for, as far as the configuration and its tables tell; sorted."""
+    domains = dict.fromkeys((*_evaluated(settings), *_tabulated(settings)))
+    return sorted(domains)[:MAX_DOMAINS]
+
+
+def literal_paths(settings: Settings, names: Sequence[str] = KEY_OPTIONS) -> list[str]:
+    """Every file and directory that the options name in full."""
+    paths = {path: None for name in names for path in _PATH.findall(settings.string(name))}
+    return list(paths)
+
+
+def key_files(settings: Settings) -> list[str]:
+    """Files that lie where the configuration keeps private keys; they need not all be in use."""
+    places = [*literal_paths(settings, ("dkim_private_key",)), settings.string("key_directory")]
+    files: dict[str, None] = {}
+    for place in filter(None, places):
+        if os.path.isfile(place) and place.endswith(_KEY_SUFFIXES):
+            files[place] = None
+        elif os.path.isdir(place):
+            names = sorted(os.listdir(place))[:MAX_DOMAINS]
+            files.update({os.path.join(place, name): None for name in names if name.endswith(_KEY_SUFFIXES)})
+    return list(files)
+
+
+def _probe_header(address: bytes) -> tuple[HeaderField, ...]:
+    return parse_header(b"From: %s\r\nTo: %s\r\nSubject: probe\r\n" % (address, address))
+
+
+def _evaluated(settings: Settings) -> Iterator[Domain]:
+    """What dkim_domain gives when there is no message: all of it when it is a plain list."""
+    from exim_dkim.expansion import expand, split_list
+
+    template = settings.template("dkim_domain")
+    if template is None:
+        return
+    try:
+        value = expand(template, message_environment(settings, ()))
+    except ExpansionError:
+        return
+    yield from _domains(split_list(value.text))
+
+
+def _tabulated(settings: Settings) -> Iterator[Domain]:
+    """Keys of the tables, and names of the key files, that the options name."""
+    for path in literal_paths(settings):
+        if os.path.isdir(path):
+            names = sorted(os.listdir(path))[:MAX_DOMAINS]
+            stems = [name.removesuffix(suffix) for name in names for suffix in _KEY_SUFFIXES if name.endswith(suffix)]
+            yield from _domains(os.fsencode(stem) for stem in stems)
+        elif os.path.isfile(path) and not path.endswith(_KEY_SUFFIXES):
+            with open(path, "rb") as stream:
+                yield from _domains(_TABLE_KEY.findall(stream.read(MAX_TABLE)))
+
+
+def _domains(texts: Iterable[bytes]) -> Iterator[Domain]:
+    for text in texts:
+        try:
+            domain = Domain.parse(text)
+        except ParseError:
+            continue
+        if domain.is_host_name and "." in domain:
+            yield domain

@@ -1,0 +1,88 @@
+"""`exim-dkim expand`: what an Exim string gives for a message, as the signing options are expanded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from exim_dkim.commands.arguments import config_option, define_option
+from exim_dkim.commands.configured import load_settings
+from exim_dkim.commands.exits import ExitStatus
+from exim_dkim.commands.messages import message_environment, read_header
+from exim_dkim.commands.output import is_terminal, note, printable
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion import Environment, Value, expand, parse_template
+
+_EPILOG = """\b
+Examples:
+  exim-dkim expand '${lc:EXAMPLE.ORG}'
+  exim-dkim expand --message mail.eml '${lc:${domain:$rh_from:}}'
+  exim-dkim expand --set dkim_domain=example.org --show-taint \\
+      '${lookup {$dkim_domain.pem} dsearch,ret=full {/etc/exim-dkim/keys}}'
+  exim-dkim expand < strings
+\b
+Exit status: 0 every string was expanded; 1 one was not; 2 wrong usage; 78 fault in the
+configuration file.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("strings", nargs=-1, metavar="[STRING]...")
+@click.option(
+    "-m", "--message", metavar="FILE", type=click.Path(), help="The message that $h_from: and others look at."
+)
+@click.option("--sender", metavar="ADDRESS", help="The envelope sender: $sender_address.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a variable, such as dkim_domain.")
+@click.option(
+    "--show-taint", is_flag=True, help="Tell for each value if it is tainted: made from mail, so no file name."
+)
+@config_option("Named lists, spool_directory and the like come from this file.")
+@define_option()
+def command(
+    strings: tuple[str, ...],
+    message: str | None,
+    sender: str | None,
+    assignments: tuple[str, ...],
+    show_taint: bool,
+    config: str | None,
+    macros: dict[str, str],
+) -> None:
+    """Expand each STRING and print its value; without STRING, each line of standard input.
+
+    Put a STRING in single quotes, so that the shell leaves its $ alone. An error shows the place with a caret.
+    """
+    settings = load_settings(config, macros)
+    environment = message_environment(settings, read_header(message) if message else (), sender)
+    working = dict(map(_assignment, assignments))
+    good = True
+    for text in strings or _lines():
+        good = _show(text, environment, working, show_taint) and good
+    click.get_current_context().exit(ExitStatus.OK if good else ExitStatus.BAD)
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+
+
+def _assignment(text: str) -> tuple[bytes, Value]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise click.UsageError(f"--set {text}: write NAME=VALUE, as in dkim_domain=example.org")
+    return name.encode(), Value(value.encode("utf-8", "surrogateescape"), tainted=False)
+
+
+def _show(text: str, environment: Environment, working: dict[bytes, Value], show_taint: bool) -> bool:
+    """Print the value of one string, or what is wrong with it; True when it has a value."""
+    try:
+        value = expand(parse_template(text.encode("utf-8", "surrogateescape")), environment, working)
+    except ExpansionError as error:
+        note(f"Failed: {error.pointed()}")
+        return False
+    if show_taint:
+        click.echo("tainted: " if value.tainted else "untainted: ", nl=False)
+    # A pipe gets the bytes as they are, people get what cannot hurt their terminal.
+    click.echo(printable(value.text, keep_lines=True) if is_terminal() else value.text)
+    return True

@@ -1,0 +1,57 @@
+"""A message as the signing options see it: its header, the environment of its expansions, its key files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from exim_dkim.commands.failure import Failure
+from exim_dkim.errors import KeyFormatError
+from exim_dkim.message import HeaderField, parse_header
+from exim_dkim.system.mailbox import STDIN, read_message
+
+if TYPE_CHECKING:
+    from exim_dkim.config.settings import Settings
+    from exim_dkim.expansion import Environment
+
+
+def read_header(file: str) -> tuple[HeaderField, ...]:
+    """The header fields of the message in `file` (`-`: standard input)."""
+    if file == STDIN:
+        message = read_message(sys.stdin.buffer, "stdin")
+    else:
+        with open(file, "rb") as stream:
+            message = read_message(stream, file)
+    if message.problem:
+        raise Failure(f"{file}: {message.problem}")
+    return parse_header(message.header)
+
+
+def message_environment(settings: Settings, fields: Sequence[HeaderField], sender: str | None = None) -> Environment:
+    """What expansions may ask for, for a message with these header fields that is not in Exim's spool.
+
+    `sender` is the envelope sender; None when it is not known.
+    """
+    from exim_dkim.expansion import Value
+    from exim_dkim.system.environment import MessageEnvironment
+
+    if sender is None:
+        return MessageEnvironment(settings, fields)
+    address = Value(sender.encode("utf-8", "surrogateescape"), tainted=True)
+    return MessageEnvironment(settings, fields, {b"sender_address": address})
+
+
+def key_reader(settings: Settings) -> Callable[[str], bytes]:
+    """Reads private keys by the rules of the configuration; raises `KeyFormatError` with place and remedy."""
+    from exim_dkim.system.files import FileAccessError, read_private_key
+
+    directory = settings.string("key_directory") or None
+
+    def read(path: str) -> bytes:
+        try:
+            return read_private_key(path, directory)
+        except FileAccessError as error:
+            raise KeyFormatError(str(error)) from None
+
+    return read

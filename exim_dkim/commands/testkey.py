@@ -1,0 +1,111 @@
+"""`exim-dkim testkey`: do private keys and the key records in DNS belong together (RFC 6376 §3.6)?"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from exim_dkim.commands.arguments import DomainType, SelectorType, config_option, define_option, zone_option
+from exim_dkim.commands.configured import load_settings, make_resolver
+from exim_dkim.commands.configured_keys import missing_options, probe, signing_domains
+from exim_dkim.commands.failure import Failure
+from exim_dkim.commands.findings import Finding, show_findings, status_of
+from exim_dkim.commands.keystate import NamedKey, examine
+from exim_dkim.commands.output import note
+from exim_dkim.crypto import PrivateKey, load_private_key
+from exim_dkim.errors import KeyFormatError
+from exim_dkim.names import Domain, Selector
+from exim_dkim.system.blocking import run
+
+if TYPE_CHECKING:
+    from exim_dkim.config.settings import Settings
+    from exim_dkim.resolver import Resolver
+
+_EPILOG = """\b
+Examples:
+  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.pem
+  exim-dkim testkey example.org       (selector and key from the configuration)
+  exim-dkim testkey                   (every domain that the configuration tells of)
+  exim-dkim testkey example.org mail2026 --key new.pem --dns-zone example.org.zone
+\b
+When a record is missing or wrong, the right one is printed, ready to publish.
+\b
+Exit status:
+  0   every key matches its record (there may be warnings: t=y, a small key ...)
+  1   one does not: mismatch, not published, revoked, unusable record or key
+  2   wrong usage
+  75  none of these, but DNS did not answer: try again later
+  78  fault in the configuration file
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("domain", type=DomainType(), required=False)
+@click.argument("selector", type=SelectorType(), required=False)
+@click.option("--key", metavar="FILE", type=click.Path(), help="The private key; needs DOMAIN and SELECTOR.")
+@zone_option()
+@config_option("Take keys and DNS options from this file.")
+@define_option()
+def command(
+    domain: Domain | None,
+    selector: Selector | None,
+    key: str | None,
+    dns_zone: str | None,
+    config: str | None,
+    macros: dict[str, str],
+) -> None:
+    """Compare private keys with what DNS says.
+
+    Without --key the keys are those that would sign mail from DOMAIN, or from every domain that the configuration
+    tells of.
+    """
+    settings = load_settings(config, macros, required=key is None)
+    if key is not None:
+        if domain is None or selector is None:
+            raise click.UsageError("--key needs DOMAIN and SELECTOR: exim-dkim testkey example.org mail2026 --key FILE")
+        keys = [NamedKey(domain, selector, read_key(key))]
+    else:
+        keys = configured(settings, domain, selector)
+    resolver = make_resolver(settings, dns_zone)
+    findings = show_findings(run(_examine(keys, resolver)))
+    click.get_current_context().exit(status_of(findings))
+
+
+async def _examine(keys: list[NamedKey], resolver: Resolver) -> list[Finding]:
+    return [finding for named in keys for finding in await examine(named, resolver)]
+
+
+def read_key(file: str) -> PrivateKey:
+    """The private key in a file; `Failure` when it cannot be used."""
+    from exim_dkim.system.files import MAX_PRIVATE_KEY, read_small_file
+
+    try:
+        return load_private_key(read_small_file(file, MAX_PRIVATE_KEY))
+    except KeyFormatError as error:
+        raise Failure(f"{file}: {error}") from None
+
+
+def configured(settings: Settings, domain: Domain | None, selector: Selector | None) -> list[NamedKey]:
+    """The keys that would sign mail from `domain`, or from every domain; `Failure` when there is none."""
+    missing = missing_options(settings)
+    if missing:
+        raise Failure(f"{settings.file}: {' and '.join(missing)} not set; set it, or name DOMAIN SELECTOR --key FILE")
+    domains = [domain] if domain else signing_domains(settings)
+    if not domains:
+        raise Failure(f"{settings.file}: dkim_domain depends on the message; name the DOMAIN to test")
+    keys: dict[tuple[str, str], NamedKey] = {}
+    for author in domains:
+        plan = probe(settings, author, time.time()).plan
+        for planned in plan.signatures:
+            request = planned.request
+            if selector is None or request.selector == selector:
+                found = NamedKey(request.domain, request.selector, planned.key)
+                keys.setdefault((found.domain, found.selector), found)
+        for text in plan.notes:
+            note(f"exim-dkim: mail from {author}: {text}")
+    if not keys:
+        which = f" with selector {selector}" if selector else ""
+        raise Failure(f"{settings.file}: no key signs mail from {' or '.join(domains[:5])}{which}")
+    return list(keys.values())
