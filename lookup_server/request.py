@@ -86,7 +86,7 @@ _NUMBERS: Final = frozenset((b"length", b"message_body_size"))
 class RequestReader:
     """Takes the bytes of one connection. After an error it holds nothing any more."""
 
-    __slots__ = ("_chunks", "_error", "_head", "_length", "_max_size", "_request", "_size", "complete")
+    __slots__ = ("_chunks", "_dropped", "_error", "_head", "_length", "_max_size", "_request", "_size", "complete")
 
     def __init__(self, max_size: int) -> None:
         """`max_size`: bytes of the whole request."""
@@ -95,6 +95,7 @@ class RequestReader:
         self._head = b""
         self._request: Request | None = None
         self._chunks: list[bytes] = []
+        self._dropped = False
         self._size = 0  # of the message, so far
         self._length: int | None = None
         self._error: RequestError | None = None
@@ -107,7 +108,7 @@ class RequestReader:
     @property
     def held(self) -> int:
         """Bytes held in memory."""
-        return 0 if self._error else len(self._head) + self._size
+        return 0 if self._error or self._dropped else len(self._head) + self._size
 
     def feed(self, data: bytes) -> None:
         """The next bytes; sets `complete` when `length` says so."""
@@ -116,7 +117,8 @@ class RequestReader:
         if self._request is None:
             data = self._feed_head(data)
         if data:
-            self._chunks.append(data)
+            if not self._dropped:
+                self._chunks.append(data)
             self._size += len(data)
         if len(self._head) + self._size > self._max_size:
             self.refuse(f"the request is longer than {self._max_size} bytes (lookup_max_request)")
@@ -130,6 +132,11 @@ class RequestReader:
         if self._length is not None and self._size < self._length:
             self.refuse(f"the request ends after {self._size} of {self._length} bytes (length)")
         self.complete = True
+
+    def drop(self) -> None:
+        """From now on the message is counted, but not kept: the request will be one without a message."""
+        self._dropped = True
+        self._chunks.clear()
 
     def refuse(self, text: str) -> None:
         """Makes the request an error, and forgets what has come."""

@@ -1,0 +1,159 @@
+"""Listening sockets: made from `lookup_listen`, or inherited from systemd (sd_listen_fds(3)).
+
+A Unix socket is bound under another name, gets its mode and owner, and is then renamed into place. So there is no
+moment with a wrong mode, and a stale socket is replaced; one that a live server listens on is left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import ConfigurationError
+from exim_dkim.system.lookup_client import Address, parse_address
+from lookup_server.privileges import Account, group_id, user_id
+
+BACKLOG: Final = 1024
+"""Connections that wait to be accepted: more than Exim processes that one host runs at once."""
+
+FIRST_INHERITED: Final = 3
+"""SD_LISTEN_FDS_START."""
+
+
+class Listener(NamedTuple):
+    """A socket that listens. `local`: a Unix socket. `inode`: of the file that `remove` may remove."""
+
+    socket: socket.socket
+    name: str
+    local: bool
+    inode: int = 0
+
+    def remove(self) -> None:
+        """Removes the socket's file, if it is still ours."""
+        with suppress(OSError):
+            if self.inode and os.lstat(self.name).st_ino == self.inode:
+                os.unlink(self.name)
+
+
+def open_listeners(settings: Settings, account: Account | None, environ: MutableMapping[str, str]) -> list[Listener]:
+    """The sockets to serve; `ConfigurationError` when one cannot be had. `account`: whom Unix sockets belong to."""
+    listeners = inherited_listeners(environ)
+    if listeners:
+        return listeners
+    place = settings.place("lookup_listen")
+    try:
+        for item in settings.items("lookup_listen"):
+            listeners.append(_listen(parse_address(item), settings, account))
+        if not listeners:
+            raise ConfigurationError("lookup_listen: there is no socket to listen on", *place)
+    except (ValueError, OSError) as error:
+        _close(listeners)
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(f"lookup_listen: {item}: {text}", *place) from None
+    except ConfigurationError:
+        _close(listeners)
+        raise
+    return listeners
+
+
+def inherited_listeners(environ: MutableMapping[str, str]) -> list[Listener]:
+    """The sockets that systemd has opened for this process; none without it."""
+    number, for_pid = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if not number.isdigit() or for_pid != str(os.getpid()):
+        return []
+    listeners = []
+    for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + int(number)):
+        os.set_inheritable(descriptor, False)
+        inherited = socket.socket(fileno=descriptor)
+        if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise ConfigurationError(f"the inherited descriptor {descriptor} is not a listening stream socket")
+        local = inherited.family == socket.AF_UNIX
+        listeners.append(Listener(inherited, f"{inherited.getsockname()} (inherited)", local))
+    return listeners
+
+
+def _listen(address: Address, settings: Settings, account: Account | None) -> Listener:
+    if address.path:
+        return _listen_unix(address.path, settings, account)
+    family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(where)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return Listener(listener, str(address), local=False)
+
+
+def _listen_unix(path: str, settings: Settings, account: Account | None) -> Listener:
+    directory = os.path.dirname(path)
+    _make_directory(directory, account)
+    _refuse_if_taken(path)
+    new = os.path.join(directory, f".{os.getpid()}")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        listener.bind(new)
+        os.chmod(new, settings.integer("lookup_socket_mode"))
+        os.chown(new, *_owner(settings, account))
+        listener.listen(BACKLOG)
+        os.rename(new, path)
+    except (OSError, ConfigurationError):
+        listener.close()
+        with suppress(OSError):
+            os.unlink(new)
+        raise
+    return Listener(listener, path, local=True, inode=os.lstat(path).st_ino)
+
+
+def _make_directory(directory: str, account: Account | None) -> None:
+    """Makes a missing directory such as /run/exim-dkim, which does not outlive a restart of the host."""
+    with suppress(FileExistsError):
+        os.mkdir(directory, 0o755)
+        if account and os.geteuid() == 0:
+            os.chown(directory, account.uid, account.gid)
+
+
+def _refuse_if_taken(path: str) -> None:
+    """`OSError` when `path` is something else than a socket, or one that somebody answers on."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, "this is not a socket, and is not removed")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return  # stale
+        except BlockingIOError:
+            pass  # a server whose queue is full
+    raise OSError(errno.EADDRINUSE, "another server listens there")
+
+
+def _owner(settings: Settings, account: Account | None) -> tuple[int, int]:
+    """Owner and group for the socket; -1 leaves what is."""
+    owner, group = settings.string("lookup_socket_owner"), settings.string("lookup_socket_group")
+    uid = user_id(owner, settings, "lookup_socket_owner") if owner else account.uid if account else -1
+    gid = group_id(group, settings, "lookup_socket_group") if group else account.gid if account else -1
+    return uid, gid
+
+
+def _close(listeners: Sequence[Listener]) -> None:
+    for listener in listeners:
+        listener.socket.close()
+        listener.remove()

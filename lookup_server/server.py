@@ -1,0 +1,120 @@
+"""The running server (asyncio): listeners, connections, signals.
+
+SIGTERM and SIGINT: no new connections; what has begun is finished, within `lookup_timeout`; what is not is `defer`.
+SIGHUP: the configuration is read again; a bad one is reported and the old one stays. Sockets and user stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import EximDkimError
+from exim_dkim.system.dns import open_resolver
+from lookup_server.connection import LINGER, Connection
+from lookup_server.listeners import BACKLOG, Listener
+from lookup_server.notify import notify
+from lookup_server.service import Service
+
+HELD_REQUESTS: Final = 4
+"""Requests of the largest size that may be in memory at once: 256 MiB with the default `lookup_max_request`."""
+
+DRAIN_BACKLOG: Final = 0.05
+"""Seconds at the end, in which connections made before the socket was removed are accepted, and last replies leave."""
+
+log = logging.getLogger("lookup_server")
+
+
+class Server:
+    """Serves listeners until `stop`. `reread` reads the configuration again; it raises `EximDkimError`."""
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
+        """`ConfigurationError` for options without sense."""
+        self.connections: set[Connection] = set()
+        self.held = 0
+        self._reread = reread
+        self._stopped = asyncio.Event()
+        self._configure(settings)
+
+    def _configure(self, settings: Settings) -> None:
+        """Takes on a configuration, or raises and keeps the old one."""
+        service = Service(settings, open_resolver(settings))
+        self.service = service
+        self.max_request = settings.size("lookup_max_request")
+        self.max_held = HELD_REQUESTS * self.max_request
+        self.max_connections = settings.integer("lookup_max_connections")
+        self.request_timeout: float = settings.seconds("lookup_request_timeout")
+        self._grace = settings.seconds("lookup_timeout") + LINGER
+        self._listen_setting = settings.shown("lookup_listen")
+
+    def stop(self) -> None:
+        """Makes `serve` end."""
+        self._stopped.set()
+
+    def reload(self) -> None:
+        """Reads the configuration again."""
+        if self._reread is None:
+            return
+        notify("RELOADING=1")
+        sockets = self._listen_setting
+        try:
+            self._configure(self._reread())
+        except EximDkimError as error:
+            log.error("the old configuration stays: %s", error)
+        else:
+            log.info("configuration read again")
+            if self._listen_setting != sockets:
+                log.warning("lookup_listen has changed; that takes a restart")
+        notify("READY=1")
+
+    async def serve(self, listeners: Sequence[Listener]) -> None:
+        """Serves until `stop`, then finishes what has begun. Closes the listeners and removes their files."""
+        loop = asyncio.get_running_loop()
+        raise_descriptor_limit(self.max_connections)
+        for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
+            with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
+                loop.add_signal_handler(number, action)
+        servers = [
+            await loop.create_server(self._factory(listener), sock=listener.socket, backlog=BACKLOG)
+            for listener in listeners
+        ]
+        log.info("serving on %s", ", ".join(listener.name for listener in listeners))
+        notify("READY=1")
+        await self._stopped.wait()
+        notify("STOPPING=1")
+        log.info("stopping; %d connections at hand", len(self.connections))
+        for listener in listeners:
+            listener.remove()
+        await asyncio.sleep(DRAIN_BACKLOG)
+        for server in servers:
+            server.close()
+        await self._finish()
+        log.info("stopped")
+
+    def _factory(self, listener: Listener) -> Callable[[], Connection]:
+        return lambda: Connection(self, listener.local)
+
+    async def _finish(self) -> None:
+        deadline = asyncio.get_running_loop().time() + self._grace
+        while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(0.02)
+        for connection in list(self.connections):
+            connection.give_up()
+        await asyncio.sleep(DRAIN_BACKLOG)
+
+
+def raise_descriptor_limit(connections: int) -> None:
+    """Lets the process have descriptors for all connections, a spool file each, and DNS, as far as permitted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + 1024
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < wanted:
+            log.warning("only %d descriptors are permitted; %d may be needed (ulimit -n)", most, wanted)
