@@ -8,11 +8,12 @@ work is done by `replace`, `strip` and `in` on whole chunks: measured 10 to 30 t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from exim_dkim.message import HeaderField
 
-Sink = Callable[[bytes], object]
+if TYPE_CHECKING:
+    Sink = Callable[[bytes], object]
 
 CRLF: Final = b"\r\n"
 _EMPTY_LINES_AT_ONCE: Final = 32768

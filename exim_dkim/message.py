@@ -7,11 +7,12 @@ field with an empty name, which nothing can refer to.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from exim_dkim.lazypattern import lazy_pattern
+
 _BLANKS = b" \t"
-_FIELD_START = re.compile(rb"\r\n(?![ \t])")
+_FIELD_START = lazy_pattern(rb"\r\n(?![ \t])")
 
 
 class HeaderField(NamedTuple):

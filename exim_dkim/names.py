@@ -8,16 +8,16 @@ real selectors do; `is_host_name` is the strict form.
 from __future__ import annotations
 
 import functools
-import re
 from typing import Self
 
 from exim_dkim.errors import ParseError
+from exim_dkim.lazypattern import lazy_pattern
 
 MAX_NAME = 253
 """Longest name in text form that DNS can carry (RFC 1035 §2.3.4)."""
 
-_LABELS = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
-_HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+_LABELS = lazy_pattern(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_HOST_NAME = lazy_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
 class _Name(str):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from exim_dkim.errors import ParseError
+from exim_dkim.lazypattern import lazy_pattern
 
-_TAG_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
+_TAG_NAME = lazy_pattern(rb"[A-Za-z][A-Za-z0-9_]*")
 _BLANKS = b" \t\r\n"
 # Printable characters, folding white space, and bytes >= 0x80 for RFC 8616.
 _PERMITTED = bytes((0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 DEFAULT_CONFIGURATION: Final = "/etc/exim-dkim/exim-dkim.conf"
 
@@ -58,16 +58,28 @@ class UsageError(Exception):
     """The command line is wrong; the text says how."""
 
 
-class Arguments(NamedTuple):
+class Arguments:
     """A parsed command line. `options` are those of the configuration file, by name."""
 
-    configuration: str = DEFAULT_CONFIGURATION
-    macros: tuple[tuple[str, str], ...] = ()
-    message_id: str = ""
-    spool_directory: str = ""
-    queue_name: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    action: str = "filter"
+    __slots__ = ("action", "configuration", "macros", "message_id", "options", "queue_name", "spool_directory")
+
+    def __init__(
+        self,
+        configuration: str = DEFAULT_CONFIGURATION,
+        macros: Mapping[str, str] | None = None,
+        message_id: str = "",
+        spool_directory: str = "",
+        queue_name: str = "",
+        options: Mapping[str, str] | None = None,
+        action: str = "filter",
+    ) -> None:
+        self.configuration = configuration
+        self.macros = macros or {}
+        self.message_id = message_id
+        self.spool_directory = spool_directory
+        self.queue_name = queue_name
+        self.options = options or {}
+        self.action = action
 
 
 _VALUED: Final = {
@@ -82,7 +94,7 @@ _OPTIONS: Final = {"--" + name.replace("_", "-"): name for name in SIGNING_OPTIO
 def parse_arguments(words: Sequence[str]) -> Arguments:
     """The arguments from the words of a command line; `UsageError` when they are wrong."""
     values: dict[str, str] = {}
-    macros: list[tuple[str, str]] = []
+    macros: dict[str, str] = {}
     options: dict[str, str] = {}
     rest = list(reversed(words))
     while rest:
@@ -98,12 +110,12 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
             value = _next(word, rest)
         if name == "-D":
             macro, _, text = value.partition("=")
-            macros.append((macro.strip(), text.strip()))
+            macros[macro.strip()] = text.strip()
         elif name in _VALUED:
             values[_VALUED[name]] = value
         else:
             options[_OPTIONS[name]] = value
-    return Arguments(macros=tuple(macros), options=tuple(options.items()), **values)
+    return Arguments(macros=macros, options=options, **values)
 
 
 def _next(word: str, rest: list[str]) -> str:

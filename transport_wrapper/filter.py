@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import SigningError
@@ -31,12 +30,15 @@ class FilterError(Exception):
     """The message must stay where it is; the text says why and what to do."""
 
 
-class _Header(NamedTuple):
+class _Header:
     """The beginning of a message: its fields, and what has been read of the body."""
 
-    fields: tuple[HeaderField, ...]
-    body: bytes
-    complete: bool
+    __slots__ = ("body", "complete", "fields")
+
+    def __init__(self, fields: tuple[HeaderField, ...], body: bytes, complete: bool) -> None:
+        self.fields = fields
+        self.body = body
+        self.complete = complete
 
 
 class Filter:
@@ -44,9 +46,9 @@ class Filter:
 
     def __init__(self, arguments: Arguments) -> None:
         """Read the configuration; raises `ConfigurationError`."""
-        macros = dict(arguments.macros)
-        settings = read_configuration(arguments.configuration, macros) if arguments.configuration else Settings()
-        values = {name: os.fsencode(value) for name, value in arguments.options}
+        path = arguments.configuration
+        settings = read_configuration(path, arguments.macros) if path else Settings()
+        values = {name: os.fsencode(value) for name, value in arguments.options.items()}
         self._settings = settings.replaced(values) if values else settings
         self._arguments = arguments
         self._store = MessageStore(self._settings.size("message_memory_limit"))

@@ -15,13 +15,14 @@ from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS, Option
 from exim_dkim.config.settings import Setting, Settings
 from exim_dkim.config.values import parse_value, show
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.lazypattern import lazy_pattern
 
-_SETTING = re.compile(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
-_HIDE = re.compile(rb"hide\s+(?=[A-Za-z])")
-_NAMED_LIST = re.compile(rb"(domain|host|address|localpart)list(?:_cache)?\s+(.*)", re.DOTALL)
-_BEGIN = re.compile(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
-_TRAP = re.compile(rb"([A-Z][A-Za-z0-9_]*)\s*=")
-_MACRO_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*\Z")
+_SETTING = lazy_pattern(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
+_HIDE = lazy_pattern(rb"hide\s+(?=[A-Za-z])")
+_NAMED_LIST = lazy_pattern(rb"(domain|host|address|localpart)list(?:_cache)?\s+(.*)", re.DOTALL)
+_BEGIN = lazy_pattern(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
+_TRAP = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
+_MACRO_NAME = lazy_pattern(r"[A-Z][A-Za-z0-9_]*\Z")
 
 # Exim's own names for its list of fields to sign, and for the same with every field signed once more than it is there.
 BUILT_IN_MACROS: Final = {

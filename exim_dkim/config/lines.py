@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from exim_dkim.config.values import show
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.lazypattern import lazy_pattern
 
 MAX_LINE: Final = 1 << 20  # macros can double a line again and again
 MAX_TEXT: Final = 1 << 24  # and all lines together
@@ -20,10 +21,10 @@ MAX_INCLUDE_DEPTH: Final = 20  # a file that includes itself ends here
 # Gives the text of an included file, or None when there is none; raises ConfigurationError for other faults.
 ReadInclude = Callable[[str], bytes | None]
 
-_DIRECTIVE = re.compile(rb"\.(ifdef|ifndef|elifdef|elifndef|else|endif)(?=\s|$)")
-_INCLUDE = re.compile(rb"\.include(_if_exists)?\s+(.*)", re.IGNORECASE | re.DOTALL)
-_ASSIGNMENT = re.compile(rb"([A-Z][A-Za-z0-9_]*)\s*=")
-_MACRO_START = re.compile(rb"[A-Z]")
+_DIRECTIVE = lazy_pattern(rb"\.(ifdef|ifndef|elifdef|elifndef|else|endif)(?=\s|$)")
+_INCLUDE = lazy_pattern(rb"\.include(_if_exists)?\s+(.*)", re.IGNORECASE | re.DOTALL)
+_ASSIGNMENT = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
+_MACRO_START = lazy_pattern(rb"[A-Z]")
 _BLANKS: Final = b" \t\r\n\v\f"
 
 

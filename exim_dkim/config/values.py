@@ -5,22 +5,21 @@ Every parser returns the value or raises ConfigurationError with Exim's wording,
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from exim_dkim.config.options import Option
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.expansion.escapes import unescape
+from exim_dkim.lazypattern import lazy_pattern
 
 OptionValue = bytes | bool | int
 
 _SECONDS: Final = {b"w": 604800, b"d": 86400, b"h": 3600, b"m": 60, b"s": 1}
 _MULTIPLIERS: Final = {b"K": 1 << 10, b"M": 1 << 20, b"G": 1 << 30, b"T": 1 << 40}
 _LARGEST: Final = (1 << 63) - 1
-_INTEGER = re.compile(rb"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_OCTAL = re.compile(rb"([+-]?)([0-7]+)")
-_TIME_PART = re.compile(rb"([0-9]+)([wdhms])")
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{0,2})|(.))", re.DOTALL)
-_CONTROL: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_INTEGER = lazy_pattern(rb"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_OCTAL = lazy_pattern(rb"([+-]?)([0-7]+)")
+_TIME_PART = lazy_pattern(rb"([0-9]+)([wdhms])")
 _BOOLEANS: Final = {b"": True, b"true": True, b"yes": True, b"false": False, b"no": False}
 
 
@@ -95,7 +94,7 @@ def parse_string(name: str, text: bytes) -> bytes:
     if end < 0:
         raise ConfigurationError(f"missing quote at end of string value for {name}")
     _refuse_extra(text[end + 1 :], f"string value for {name}")
-    return _ESCAPE.sub(_unescape, text[1:end])
+    return unescape(text[1:end])
 
 
 def _closing_quote(text: bytes) -> int:
@@ -107,15 +106,6 @@ def _closing_quote(text: bytes) -> int:
             return position
         position += 1
     return -1
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    octal, hexadecimal, other = match.groups()
-    if octal is not None:
-        return bytes([int(octal, 8) & 0xFF])
-    if hexadecimal is not None:
-        return bytes([int(hexadecimal or b"0", 16)])
-    return _CONTROL.get(other, other)
 
 
 def _refuse_extra(rest: bytes, after: str) -> None:

@@ -7,10 +7,10 @@ so that one can still say whose signature it claims to be.
 from __future__ import annotations
 
 import binascii
-import re
 from typing import Any, Final, NamedTuple
 
 from exim_dkim.errors import ParseError
+from exim_dkim.lazypattern import lazy_pattern
 from exim_dkim.message import HeaderField
 from exim_dkim.names import Domain, Selector, split_address
 from exim_dkim.outcome import DkimReason
@@ -27,9 +27,9 @@ ALGORITHMS: Final = {
 _QUERY_METHODS: Final = frozenset((b"dns/txt", b"dns"))
 _NUMBERS: Final = {b"l": "body_length", b"t": "timestamp", b"x": "expiration"}
 _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
-_DIGITS: Final = re.compile(rb"[0-9]{1,76}")
-_B_VALUE: Final = re.compile(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
-_QUOTED_PRINTABLE: Final = re.compile(rb"=([0-9A-F]{2})")
+_DIGITS: Final = lazy_pattern(rb"[0-9]{1,76}")
+_B_VALUE: Final = lazy_pattern(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
+_QUOTED_PRINTABLE: Final = lazy_pattern(rb"=([0-9A-F]{2})")
 
 
 class Signature(NamedTuple):

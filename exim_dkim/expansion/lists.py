@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from exim_dkim.lazypattern import lazy_pattern
+
 BLANKS: Final = b" \t\n\r\v\f"
-_SEPARATOR = re.compile(rb"[ \t\n\r\v\f]*<([!-/:-@\[-`{-~\x00-\x1f\x7f])")
+_SEPARATOR = lazy_pattern(rb"[ \t\n\r\v\f]*<([!-/:-@\[-`{-~\x00-\x1f\x7f])")
 
 
 def list_separator(value: bytes) -> tuple[int, int]:

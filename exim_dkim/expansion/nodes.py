@@ -6,16 +6,18 @@ Operators, items and conditions carry the function that their table gives them, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from exim_dkim.expansion.evaluate import State
     from exim_dkim.expansion.value import Value
 
-OperatorFunction = Callable[["Value", "bytes | None", "State"], "Value"]
-ItemFunction = Callable[["Item", "State"], "Value"]
-ConditionFunction = Callable[["Condition", "State"], bool]
+    OperatorFunction = Callable[["Value", "bytes | None", "State"], "Value"]
+    ItemFunction = Callable[["Item", "State"], "Value"]
+    ConditionFunction = Callable[["Condition", "State"], bool]
 
 
 class Template:

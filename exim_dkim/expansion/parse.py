@@ -23,8 +23,10 @@ from functools import lru_cache
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import ESCAPE, resolve
 from exim_dkim.expansion.nodes import Capture, Header, Literal, Node, Operator, Template, Variable
 from exim_dkim.expansion.variables import acl_hint, is_known
+from exim_dkim.lazypattern import lazy_pattern
 
 MAX_DEPTH: Final = 500  # templates in templates; Exim has no limit, real configurations stay below 20
 _FRAMES_PER_LEVEL: Final = 12
@@ -33,17 +35,15 @@ _CACHED_TEMPLATES: Final = 512
 _LONGEST_NAME: Final = 255
 
 BLANKS: Final = b" \t\n\r\v\f"
-_SKIP_BLANKS = re.compile(rb"[ \t\n\r\v\f]*")
-_TEXT = re.compile(rb"[^$\\]+")
-_TEXT_IN_BRACES = re.compile(rb"[^$\\}]+")
-_TEXT_WITHOUT_REFERENCES = re.compile(rb"[^\\}]+")
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{0,2})|(.))", re.DOTALL)
-_CONTROL: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_HEADER = re.compile(rb"([rbl]?)h(?:_|eader_)([!-9;-~]*):?")
-_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
-_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*")
-_DIGITS = re.compile(rb"[0-9]+")
-_PLAIN_NAME = re.compile(rb"[A-Za-z0-9_]*")
+_SKIP_BLANKS = lazy_pattern(rb"[ \t\n\r\v\f]*")
+_TEXT = lazy_pattern(rb"[^$\\]+")
+_TEXT_IN_BRACES = lazy_pattern(rb"[^$\\}]+")
+_TEXT_WITHOUT_REFERENCES = lazy_pattern(rb"[^\\}]+")
+_HEADER = lazy_pattern(rb"([rbl]?)h(?:_|eader_)([!-9;-~]*):?")
+_NAME = lazy_pattern(rb"[A-Za-z][A-Za-z0-9_]*")
+_WORD = lazy_pattern(rb"[A-Za-z][A-Za-z0-9_-]*")
+_DIGITS = lazy_pattern(rb"[0-9]+")
+_PLAIN_NAME = lazy_pattern(rb"[A-Za-z0-9_]*")
 
 # The names of all items; their grammar is in items.py, which is imported only when a template has one.
 ITEM_NAMES: Final = frozenset(
@@ -138,16 +138,11 @@ class Parser:
             end = self.source.find(b"\\N", start)
             self.position = len(self.source) if end < 0 else end + 2
             return self.source[start:] if end < 0 else self.source[start:end]
-        match = _ESCAPE.match(self.source, self.position)
+        match = ESCAPE.match(self.source, self.position)
         if match is None:
             raise self.error("\\ at end of string")
         self.position = match.end()
-        octal, hexadecimal, other = match.groups()
-        if octal is not None:
-            return bytes([int(octal, 8) & 0xFF])
-        if hexadecimal is not None:
-            return bytes([int(hexadecimal or b"0", 16)])
-        return _CONTROL.get(other, other)
+        return resolve(match)
 
     def _reference(self) -> Node:
         """What stands behind a dollar."""

@@ -29,9 +29,10 @@ GOOD = [
     pem(ED25519_KEY, PrivateFormat.PKCS8),
     pem(SMALL_KEY, PrivateFormat.PKCS8),
 ]
+GOOD_IDS = ["rsa", "rsa PKCS#1", "ed25519", "rsa 1024"]
 
 
-@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("text", GOOD, ids=GOOD_IDS)
 @pytest.mark.parametrize("hash_name", ["sha256", "sha512", "sha1"])
 def test_sign_and_verify(text: bytes, hash_name: str) -> None:
     private = crypto.load_private_key(text)
@@ -45,7 +46,7 @@ def test_sign_and_verify(text: bytes, hash_name: str) -> None:
     assert public.bits == private.bits
 
 
-@pytest.mark.parametrize("text", GOOD)
+@pytest.mark.parametrize("text", GOOD, ids=GOOD_IDS)
 def test_the_usual_forms_are_read_quickly(text: bytes) -> None:
     quick = crypto._load_quickly(text)
     assert quick is not None
@@ -78,6 +79,7 @@ def test_pem_as_people_have_it(change: object) -> None:
         (RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")), "encrypted"),
         (pem(ec.generate_private_key(ec.SECP256R1()), PrivateFormat.PKCS8), "neither RSA nor Ed25519"),
     ],
+    ids=["empty", "junk", "short", "the wrong way round", "cut", "long", "encrypted", "another type"],
 )
 def test_no_private_key(text: bytes, message: str) -> None:
     with pytest.raises(KeyFormatError, match=message):
@@ -142,6 +144,7 @@ def test_a_damaged_key_signs_nothing() -> None:
         ("rsa", b""), ("rsa", b"junk"), ("rsa", b"\x30\x03\x02\x01\x01"), ("ed25519", b"x" * 31), ("ed25519", b""),
         ("rsa", crypto.load_private_key(GOOD[2]).public_der()),
     ],
+    ids=["empty", "junk", "another sequence", "short", "none", "ed25519 as rsa"],
 )  # fmt: skip
 def test_no_public_key(key_type: str, data: bytes) -> None:
     with pytest.raises(KeyFormatError):

@@ -124,6 +124,7 @@ def test_thousands_of_signatures() -> None:
         (Trouble.NO_DATA, DkimReason.KEY_NO_DATA),
         (Trouble.NXDOMAIN, DkimReason.KEY_NXDOMAIN),
     ],
+    ids=range(11),
 )
 def test_what_dns_says(records: list[str] | Trouble, reason: DkimReason) -> None:
     assert reasons(signed(), MemoryResolver({"sel._domainkey.example.org": records})) == [reason]
