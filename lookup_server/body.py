@@ -6,22 +6,16 @@ that came with the request is). `BodyError`: it cannot be had, or not be trusted
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import stat
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from exim_dkim.errors import EximDkimError
+from exim_dkim.system.spool import SpoolError, SpoolNameError, open_data_file
 from lookup_server.request import Request, RequestError
 
 CHUNK: Final = 256 * 1024
 """Bytes hashed at a time: some tenths of a millisecond."""
-
-_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | os.O_NOFOLLOW
-_ID: Final = re.compile(r"[A-Za-z0-9]{6}-(?:[A-Za-z0-9]{6}-[A-Za-z0-9]{2}|[A-Za-z0-9]{11}-[A-Za-z0-9]{4})")
-_QUEUE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 Identity = tuple[int, ...]
 """What tells one body from another without reading it; empty for one that came with the request."""
@@ -69,9 +63,17 @@ class RequestBody:
 class SpoolBody:
     """A body in Exim's spool: the `-D` file of a message that is just being received (or is still queued)."""
 
-    def __init__(self, spool: str, queue: str, message_id: str, expected: int | None = None) -> None:
-        """Opens the file. `expected`: bytes of the body, from `$message_body_size`. `BodyError`, `RequestError`."""
-        self._file, offset = _open_data_file(spool, queue, message_id)
+    def __init__(self, spool: str, queue: str, message_id: str, split: bool, expected: int | None = None) -> None:
+        """Opens the file. `split`: where to look first. `expected`: bytes of the body, from `$message_body_size`.
+
+        Raises `BodyError` for the file, `RequestError` for names that are not Exim's.
+        """
+        try:
+            self._file, offset = open_data_file(spool, queue, message_id, split=split)
+        except SpoolNameError as error:
+            raise RequestError(str(error)) from None
+        except SpoolError as error:
+            raise BodyError(str(error)) from None
         status = os.fstat(self._file.fileno())
         self.size = status.st_size - offset
         self.identity: Identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -111,29 +113,6 @@ class SpoolBody:
         self._file.close()
 
 
-def _open_data_file(spool: str, queue: str, message_id: str) -> tuple[io.FileIO, int]:
-    """The `-D` file and the offset of the body in it."""
-    if not _ID.fullmatch(message_id):
-        raise RequestError("message_exim_id is not a message id")
-    if queue and not _QUEUE.fullmatch(queue):
-        raise RequestError("queue_name is not the name of a queue")
-    base = f"{spool}/{queue}/input" if queue else f"{spool}/input"
-    name = f"{message_id}-D"
-    for path in (f"{base}/{name}", f"{base}/{message_id[5]}/{name}"):
-        try:
-            file = io.FileIO(os.open(path, _FLAGS))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise BodyError(f"{path} cannot be opened ({error.strerror})") from None
-        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        if regular and file.read(len(name) + 1) == name.encode() + b"\n":
-            return file, len(name) + 1
-        file.close()
-        raise BodyError(f"{path} {'does not begin with its name' if regular else 'is not a regular file'}")
-    raise BodyError(f"{base}/{name} is not there")
-
-
 def _feed(pieces: Iterator[bytes], update: Callable[[bytes], None], wire: bool) -> None:
     for piece in pieces:
         update(piece if wire else piece.replace(b"\n", b"\r\n"))
@@ -142,10 +121,11 @@ def _feed(pieces: Iterator[bytes], update: Callable[[bytes], None], wire: bool) 
 class BodySource:
     """Finds the body that a request means, within what the configuration allows."""
 
-    def __init__(self, directories: tuple[str, ...], default: str, over_inet: bool) -> None:
+    def __init__(self, directories: tuple[str, ...], default: str, split: bool, over_inet: bool) -> None:
         """`directories`: the spools that may be read; `default`: when the request names none."""
         self._directories = frozenset(directory.rstrip("/") for directory in directories)
         self._default = default
+        self._split = split
         self._over_inet = over_inet
 
     def find(self, request: Request, data: bytes | None, wire: bool, local: bool) -> Body | None:
@@ -161,4 +141,4 @@ class BodySource:
         if spool not in self._directories:
             raise RequestError(f"{spool} is not one of lookup_spool_directories")
         queue = os.fsdecode(request.values.get(b"queue_name", b""))
-        return SpoolBody(spool, queue, os.fsdecode(message_id), request.number(b"message_body_size"))
+        return SpoolBody(spool, queue, os.fsdecode(message_id), self._split, request.number(b"message_body_size"))

@@ -62,6 +62,7 @@ class Service:
         self._bodies = BodySource(
             settings.items("lookup_spool_directories"),
             settings.string("spool_directory"),
+            settings.boolean("split_spool_directory"),
             settings.boolean("lookup_spool_over_inet"),
         )
         self.counts = dict.fromkeys(("requests", "errors", "verified", "remembered", *(w.value for w in Word)), 0)
@@ -72,6 +73,7 @@ class Service:
         `local`: the request came over a Unix socket.
         """
         self.counts["requests"] += 1
+        key = None
         try:
             if request.query in _SIMPLE:
                 return _SIMPLE[request.query](self)
@@ -83,6 +85,8 @@ class Service:
                 found = self._look_up(request, sha256(request.message).digest(), local)
         except RequestError as error:
             return self.refuse(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a mail
+            found = _internal_error(_origin(request), error)
         if isinstance(found, Findings):
             return self._tell(request, key, found)
         return self._answer_when_done(request, key, found)
@@ -111,6 +115,8 @@ class Service:
             found = self._look_up(request, digest, local)
         except RequestError as error:
             return self.refuse(str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            found = _internal_error(_origin(request), error)
         if isinstance(found, Findings):
             return self._tell(request, key, found)
         return await self._answer_when_done(request, key, found)
@@ -230,6 +236,11 @@ def _origin(request: Request) -> str:
     address = f" [{values[b'sender_host_address']}]" if values.get(b"sender_host_address") else ""
     sender = f" F=<{values[b'sender_address']}>" if b"sender_address" in values else ""
     return f"{values.get(b'message_exim_id') or '-'}{host}{address}{sender}"
+
+
+def _internal_error(origin: str, error: Exception) -> Findings:
+    log.error("%s internal error: %s", origin, _place(error))
+    return Findings(word=Word.DEFER, why="internal error; see the log")
 
 
 def _place(error: Exception) -> str:
