@@ -13,8 +13,9 @@ from typing import Final
 from exim_dkim.config.lines import Line, LogicalLines, ReadInclude
 from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS, Option
 from exim_dkim.config.settings import Setting, Settings
-from exim_dkim.config.values import parse_value, show
+from exim_dkim.config.values import parse_value
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.lazypattern import lazy_pattern
 
 _SETTING = lazy_pattern(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
@@ -83,10 +84,10 @@ def _take(line: Line, options: dict[str, Setting], named_lists: dict[tuple[str, 
         return
     match = _SETTING.match(text)
     if match is None:
-        raise line.error(f"option setting expected: {show(text)}")
+        raise line.error(f"option setting expected: {printable(text)}")
     begin = _BEGIN.match(text)
     if begin is not None:
-        raise line.error(f'"{show(begin[1])}" is not a known configuration section name')
+        raise line.error(f'"{printable(begin[1])}" is not a known configuration section name')
     name = match[1].decode()
     option, negated = _find(name)
     if option.name in options:
@@ -139,7 +140,7 @@ def _take_list(kind: str, text: bytes, named_lists: dict[tuple[str, str], bytes]
     """`domainlist NAME = list`, or another kind; used as `+NAME`."""
     match = _SETTING.match(text)
     if match is None or not match[2].startswith(b"="):
-        raise ConfigurationError(f"missing '=' after \"{show(text)}\"")
+        raise ConfigurationError(f"missing '=' after \"{printable(text)}\"")
     name = match[1].decode()
     if (kind, name) in named_lists:
         raise ConfigurationError(f'duplicate name "{name}" for a named {kind} list')

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from exim_dkim.config.values import show
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.lazypattern import lazy_pattern
 
 MAX_LINE: Final = 1 << 20  # macros can double a line again and again
@@ -169,7 +169,7 @@ class LogicalLines:
         path = name.decode("utf-8", "surrogateescape")
         if not path.startswith("/"):
             if if_exists:
-                raise self._error(f'.include specifies a non-absolute path "{show(name)}"')
+                raise self._error(f'.include specifies a non-absolute path "{printable(name)}"')
             path = self._sources[-1].file.rpartition("/")[0] + "/" + path
         if len(self._sources) >= MAX_INCLUDE_DEPTH:
             raise self._error(f"files include each other more than {MAX_INCLUDE_DEPTH} deep")
@@ -177,7 +177,7 @@ class LogicalLines:
         if text is not None:
             self._open(text, path)
         elif not if_exists:
-            raise self._error(f"failed to open included configuration file {show(name)}")
+            raise self._error(f"failed to open included configuration file {printable(name)}")
 
     def _define(self, line: Line) -> bool:
         """Take in `NAME = text` or `NAME == text`."""

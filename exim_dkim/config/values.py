@@ -9,7 +9,7 @@ from typing import Final
 
 from exim_dkim.config.options import Option
 from exim_dkim.errors import ConfigurationError
-from exim_dkim.expansion.escapes import unescape
+from exim_dkim.expansion.escapes import printable, unescape
 from exim_dkim.lazypattern import lazy_pattern
 
 OptionValue = bytes | bool | int
@@ -39,9 +39,9 @@ def parse_boolean(name: str, text: bytes) -> bool:
     word, _, rest = text.partition(b" ")
     value = _BOOLEANS.get(word.lower())
     if value is None:
-        raise ConfigurationError(f'"{show(word)}" is not a valid value for the "{name}" option')
+        raise ConfigurationError(f'"{printable(word)}" is not a valid value for the "{name}" option')
     if rest.strip():
-        raise ConfigurationError(f'extra characters follow "{show(word)}" for boolean option {name}')
+        raise ConfigurationError(f'extra characters follow "{printable(word)}" for boolean option {name}')
     return value
 
 
@@ -69,7 +69,7 @@ def parse_integer(name: str, text: bytes, *, octal: bool = False) -> int:
 
 
 def _overflow(text: bytes) -> ConfigurationError:
-    return ConfigurationError(f'absolute value of integer "{show(text)}" is too large (overflow)')
+    return ConfigurationError(f'absolute value of integer "{printable(text)}" is too large (overflow)')
 
 
 def parse_time(name: str, text: bytes) -> int:
@@ -139,12 +139,3 @@ def format_value(option: Option, value: OptionValue) -> str:
         if value and value % length == 0:
             return f"{value // length}{unit.decode()}"
     return str(value)
-
-
-def show(text: bytes) -> str:
-    """Text from a file, safe to print on one line."""
-    return text.decode("utf-8", "backslashreplace").encode("unicode_escape").decode() if _odd(text) else text.decode()
-
-
-def _odd(text: bytes) -> bool:
-    return any(byte < 32 or byte > 126 for byte in text)

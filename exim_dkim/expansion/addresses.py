@@ -15,14 +15,15 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from exim_dkim.lazypattern import lazy_pattern
+
 _LONGEST: Final = 985  # bytes of an address, as in Exim 4.97 and later
-_BLANKS = re.compile(rb"[ \t\n\r\v\f]*")
-_COMMENT_TOKEN = re.compile(rb"[^()\\]*(?:(\\.)|(\()|(\)))", re.DOTALL)
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_ATOM = re.compile(rb'(?:[^\x00-\x20\x7f()<>@,;:\\".\[\]]|\\.)*', re.DOTALL)
-_LABEL = re.compile(rb"(?!-)[A-Za-z0-9-]+")
-_LITERAL = re.compile(rb"\[(?:IPv[46]:)?[0-9A-Fa-f.:]*\]", re.IGNORECASE)
-_BARE_LITERAL = re.compile(rb"\[[!-Z^-~]*\]")
+_BLANKS = lazy_pattern(rb"[ \t\n\r\v\f]*")
+_COMMENT_TOKEN = lazy_pattern(rb"[^()\\]*(?:(\\.)|(\()|(\)))", re.DOTALL)
+_QUOTED = lazy_pattern(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ATOM = lazy_pattern(rb'(?:[^\x00-\x20\x7f()<>@,;:\\".\[\]]|\\.)*', re.DOTALL)
+_LABEL = lazy_pattern(rb"(?!-)[A-Za-z0-9-]+")
+_LITERAL = lazy_pattern(rb"\[[!-Z^-~]*\]")
 
 
 class Address(NamedTuple):
@@ -114,7 +115,7 @@ class _Reader:
         local_part = self._local_part()
         if self._next() == b"@":
             self.position += 1
-            return Address(local_part, self._domain())
+            return Address(local_part, self._domain(literal=False))
         if domain_needed or self._next() not in (b"", b">"):
             raise _Malformed
         return Address(local_part, b"")
@@ -123,7 +124,7 @@ class _Reader:
         """`@a,@b:`, which says nothing."""
         while self._next() == b"@":
             self.position += 1
-            self._domain()
+            self._domain(literal=False)
             if self._next() != b",":
                 break
             self.position += 1
@@ -173,9 +174,10 @@ class _Reader:
                 parts.append(b".")
                 self.position += 1
 
-    def _domain(self) -> bytes:
+    def _domain(self, literal: bool = True) -> bytes:
+        """A domain. Exim takes a literal only where the address is not in angle brackets, and then any text in it."""
         self._skip()
-        if self._next() == b"[":
+        if literal and self._next() == b"[":
             return self._literal()
         parts: list[bytes] = []
         while True:
@@ -191,7 +193,7 @@ class _Reader:
             self._skip()
 
     def _literal(self) -> bytes:
-        match = _BARE_LITERAL.match(self.text, self.position)
+        match = _LITERAL.match(self.text, self.position)
         if match is None:
             raise _Malformed
         self.position = match.end()
@@ -227,7 +229,7 @@ def address_list(text: bytes) -> bytes:
     return b"".join(parts)
 
 
-_PIECE = re.compile(rb"""\\. | "(?:[^"\\]|\\.)*(?:"|\Z) | \( | [<>,:] | [^\\"(<>,:]+ | \\""", re.DOTALL | re.VERBOSE)
+_PIECE = lazy_pattern(rb"""\\. | "(?:[^"\\]|\\.)*(?:"|\Z) | \( | [<>,:] | [^\\"(<>,:]+ | \\""", re.DOTALL | re.VERBOSE)
 
 
 def split_addresses(text: bytes) -> list[bytes]:

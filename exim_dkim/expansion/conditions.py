@@ -7,18 +7,22 @@ group     = "{" *( "{" condition "}" ) "}"
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State, evaluate
-from exim_dkim.expansion.nodes import Condition, ConditionFunction, Template
-from exim_dkim.expansion.parse import BLANKS, Parser, show
+from exim_dkim.expansion.nodes import Condition, Template
+from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import Value
 from exim_dkim.expansion.variables import acl_hint, is_known
+from exim_dkim.lazypattern import lazy_pattern
 
-_SYMBOL = re.compile(rb"[<>=]=?")
+if TYPE_CHECKING:
+    from exim_dkim.expansion.nodes import ConditionFunction
+
+_SYMBOL = lazy_pattern(rb"[<>=]=?")
 
 # Conditions of Exim that ask a live client or run an ACL, and those that we do not have yet.
 _NOT_HERE: Final = frozenset(b"acl crypteq inbound_srs ldapauth pam pwcheck radius saslauthd".split())
@@ -53,14 +57,14 @@ def parse_condition(parser: Parser) -> Condition:
 
 def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
     if not name:
-        found = show(parser.source[parser.position : parser.position + 16])
+        found = printable(parser.source[parser.position : parser.position + 16])
         return parser.error(f'condition name expected, but found "{found}"')
     if name in _NOT_YET:
         hint = ": it needs regular expressions" if name == b"match" else ""
-        return parser.error(f'condition "{show(name)}" is not supported yet{hint}', start)
+        return parser.error(f'condition "{printable(name)}" is not supported yet{hint}', start)
     if name in _NOT_HERE:
-        return parser.error(f'condition "{show(name)}" has no meaning outside Exim', start)
-    return parser.error(f'unknown condition "{show(name)}"', start)
+        return parser.error(f'condition "{printable(name)}" has no meaning outside Exim', start)
+    return parser.error(f'unknown condition "{printable(name)}"', start)
 
 
 def holds(condition: Condition, state: State) -> bool:
@@ -78,7 +82,7 @@ def _parse_nothing(parser: Parser, name: bytes) -> None:
 def _parse_one(parser: Parser, name: bytes) -> Template:
     parser.skip_blanks()
     if not parser.at(b"{"):
-        raise parser.error(f'missing {{ after "{show(name)}"')
+        raise parser.error(f'missing {{ after "{printable(name)}"')
     return parser.argument()
 
 
@@ -86,7 +90,7 @@ def _parse_two(parser: Parser, name: bytes, *, references: bool = True) -> tuple
     first = _parse_one(parser, name)
     parser.skip_blanks()
     if not parser.at(b"{"):
-        raise parser.error(f'missing 2nd string in {{}} after "{show(name)}"')
+        raise parser.error(f'missing 2nd string in {{}} after "{printable(name)}"')
     return first, parser.argument(references=references)
 
 
@@ -98,7 +102,7 @@ def _parse_match(parser: Parser, name: bytes) -> tuple[Template, Template]:
 def _parse_group(parser: Parser, name: bytes) -> tuple[Condition, ...]:
     parser.skip_blanks()
     if not parser.at(b"{"):
-        raise parser.error(f'missing {{ after "{show(name)}"')
+        raise parser.error(f'missing {{ after "{printable(name)}"')
     parser.position += 1
     conditions: list[Condition] = []
     while True:
@@ -107,9 +111,9 @@ def _parse_group(parser: Parser, name: bytes) -> tuple[Condition, ...]:
             parser.position += 1
             return tuple(conditions)
         if not parser.at(b"{"):
-            shown = show(name)
+            shown = printable(name)
             raise parser.error(f'each subcondition inside an "{shown}{{...}}" condition must be in its own {{}}')
-        conditions.append(_parse_inner(parser, name, f'inside "{show(name)}{{...}}" condition', " group"))
+        conditions.append(_parse_inner(parser, name, f'inside "{printable(name)}{{...}}" condition', " group"))
 
 
 def _parse_inner(parser: Parser, name: bytes, place: str, kind: str) -> Condition:
@@ -125,7 +129,7 @@ def _parse_inner(parser: Parser, name: bytes, place: str, kind: str) -> Conditio
     parser.shallower()
     parser.skip_blanks()
     if not parser.at(b"}"):
-        raise parser.error(f'missing }} at end of condition inside "{show(name)}"{kind}')
+        raise parser.error(f'missing }} at end of condition inside "{printable(name)}"{kind}')
     parser.position += 1
     return condition
 
@@ -134,8 +138,8 @@ def _parse_each(parser: Parser, name: bytes) -> tuple[Template, Condition]:
     items = _parse_one(parser, name)
     parser.skip_blanks()
     if not parser.at(b"{"):
-        raise parser.error(f'missing {{ after "{show(name)}"')
-    return items, _parse_inner(parser, name, f'inside "{show(name)}" condition', "")
+        raise parser.error(f'missing {{ after "{printable(name)}"')
+    return items, _parse_inner(parser, name, f'inside "{printable(name)}" condition', "")
 
 
 def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
@@ -150,7 +154,7 @@ def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
     if not variable:
         raise parser.error('variable name omitted after "def:"', start)
     if not is_known(variable):
-        raise parser.error(f'unknown variable "{show(variable)}" after "def:"{acl_hint(variable)}', start)
+        raise parser.error(f'unknown variable "{printable(variable)}" after "def:"{acl_hint(variable)}', start)
     return "variable", variable
 
 
@@ -215,11 +219,11 @@ def _boolean(condition: Condition, state: State) -> bool:
     lax = condition.name == b"bool_lax"
     if not text or word in (b"false", b"no"):
         return False
-    if text.removeprefix(b"-").isdigit():
+    if text == b"-" or text.removeprefix(b"-").isdigit():
         return (lax and len(text) > 1) or bool(text.strip(b"-0"))
     if lax or word in (b"true", b"yes"):
         return True
-    raise ExpansionError(f'unrecognised boolean value "{show(text)}"')
+    raise ExpansionError(f'unrecognised boolean value "{printable(text)}"')
 
 
 def _is_ip(condition: Condition, state: State) -> bool:
@@ -244,21 +248,23 @@ def _in_list(condition: Condition, state: State) -> bool:
 
 
 def _for_each(condition: Condition, state: State) -> bool:
-    """`forany` and `forall`: the inner condition for every `$item`."""
+    """`forany` and `forall`: the inner condition for every `$item`. Both are false for an empty list."""
     from exim_dkim.expansion.lists import split_list
 
     template, inner = condition.payload
     items = evaluate(template, state)
     stop = condition.name == b"forany"
     outer = state.item
+    held = False
     try:
         for item in split_list(items.text, tainted=items.tainted):
             state.item = Value(item, items.tainted)
-            if holds(inner, state) == stop:
-                return stop
+            held = holds(inner, state)
+            if held == stop:
+                break
     finally:
         state.item = outer
-    return not stop
+    return held
 
 
 def _match(condition: Condition, state: State) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(rb"-?[0-9]+")
+from exim_dkim.expansion.escapes import unescape
+from exim_dkim.lazypattern import lazy_pattern
+
+_NUMBER = lazy_pattern(rb"-?[0-9]+")
 _BLANKS = b" \t\n\r\v\f"
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{0,2})|(.))", re.DOTALL)
-_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
 def field_number(key: bytes) -> int | None:
@@ -59,13 +60,4 @@ def _value(text: bytes, position: int) -> tuple[bytes, int]:
     end = position + 1
     while end < len(text) and text[end] != 0x22:
         end += 2 if text[end] == 0x5C else 1
-    return _ESCAPE.sub(_unescape, text[position + 1 : end]), end + 1
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    octal, hexadecimal, other = match.groups()
-    if octal is not None:
-        return bytes([int(octal, 8) & 0xFF])
-    if hexadecimal is not None:
-        return bytes([int(hexadecimal or b"0", 16)])
-    return _CONTROL.get(other, other)
+    return unescape(text[position + 1 : end]), end + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
 
 _PATH_MAX: Final = 4095
 
@@ -26,4 +27,4 @@ def check_file_name(name: bytes) -> None:
     """Raise ExpansionError for a name that is refused."""
     fault = file_name_fault(name)
     if fault:
-        raise ExpansionError(f"failed to open {name[:200].decode('utf-8', 'backslashreplace')}: {fault}")
+        raise ExpansionError(f"failed to open {printable(name[:200])}: {fault}")

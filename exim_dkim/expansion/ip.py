@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def ip_version(text: bytes, *, mask: bool = True) -> int:
-    """4 or 6 for an address, with or without a mask behind it; 0 for anything else."""
+def ip_version(text: bytes, *, mask: bool = False) -> int:
+    """4 or 6 for an address, if `mask` also with a mask behind it; 0 for anything else."""
     address, slash, bits = text.partition(b"/")
     if slash and not (mask and bits.isdigit() and len(bits) <= 3):
         return 0
@@ -15,7 +15,7 @@ def ip_version(text: bytes, *, mask: bool = True) -> int:
 def address_in_network(text: bytes, network: bytes) -> bool:
     """True if an address is within a network, or equal to an address without mask."""
     base, slash, bits = network.partition(b"/")
-    if not ip_version(network) or not ip_version(text, mask=False):
+    if not ip_version(network, mask=True) or not ip_version(text):
         return False
     one, other = _number(text), _number(base)
     if one is None or other is None or one[1] != other[1]:

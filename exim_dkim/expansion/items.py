@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 from exim_dkim.errors import ExpansionError, ForcedFailure
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State, evaluate
 from exim_dkim.expansion.nodes import Branches, Condition, Item, Template
-from exim_dkim.expansion.parse import BLANKS, Parser, show
+from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import EMPTY, Value, plain
 
 
@@ -25,7 +26,7 @@ def parse_item(parser: Parser, name: bytes, start: int) -> Item:
     """An item; the parser stands behind its name, and is left behind the brace that ends it."""
     parse = ITEMS.get(name)
     if parse is None:
-        raise parser.error(f'expansion item "{show(name)}" is not supported yet', start)
+        raise parser.error(f'expansion item "{printable(name)}" is not supported yet', start)
     return parse(parser, name, start)
 
 
@@ -56,7 +57,7 @@ def parse_branches(parser: Parser, kind: bytes) -> Branches:
 
 
 def _branch_error(parser: Parser, message: str) -> ExpansionError:
-    remaining = show(parser.source[parser.position :])
+    remaining = printable(parser.source[parser.position :])
     return parser.brace_error(
         f"curly-bracket problem in conditional yes/no parsing: {message}\n remaining string is '{remaining}'"
     )
@@ -247,7 +248,7 @@ def _readfile(values: list[Value], state: State) -> Value:
     from exim_dkim.expansion.filenames import check_file_name
 
     name = values[0]
-    shown = show(name.text)
+    shown = printable(name.text)
     if name.tainted:
         raise ExpansionError(f"failed to open {shown}: Permission denied (Tainted filename '{shown}')")
     check_file_name(name.text)
@@ -283,7 +284,7 @@ def _number(name: str, value: Value, *, signed: bool = False) -> int:
     text = value.text.strip(BLANKS)
     digits = text.removeprefix(b"-") if signed else text
     if digits and not digits.isdigit():
-        raise ExpansionError(f'"{show(text)}" is not a positive number (in "{name}" expansion)')
+        raise ExpansionError(f'"{printable(text)}" is not a positive number (in "{name}" expansion)')
     number = min(int(digits[:18] or b"0"), 1 << 30)
     return -number if digits != text else number
 

@@ -15,15 +15,17 @@ from collections.abc import Callable
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
+from exim_dkim.lazypattern import lazy_pattern
 
 _LARGEST: Final = (1 << 63) - 1
 _MAX_DEPTH: Final = 60  # parentheses and signs in each other; the text may come from mail
 _MULTIPLIERS: Final = {b"k": 1 << 10, b"m": 1 << 20, b"g": 1 << 30}
 _BLANKS: Final = b" \t\n\r\v\f"
-_INTEGER = re.compile(rb"[ \t\n\r\v\f]*([+-]?[0-9]+)([kKmMgG]?)[ \t\n\r\v\f]*")
-_SKIP = re.compile(rb"[ \t\n\r\v\f]*")
-_C_NUMBER = re.compile(rb"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
-_DECIMAL = re.compile(rb"[0-9]+")
+_INTEGER = lazy_pattern(rb"[ \t\n\r\v\f]*([+-]?[0-9]+)([kKmMgG]?)[ \t\n\r\v\f]*")
+_SKIP = lazy_pattern(rb"[ \t\n\r\v\f]*")
+_C_NUMBER = lazy_pattern(rb"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+_DECIMAL = lazy_pattern(rb"[0-9]+")
 
 
 def parse_integer(text: bytes) -> int:
@@ -31,7 +33,7 @@ def parse_integer(text: bytes) -> int:
     if not text.strip(_BLANKS):
         return 0
     match = _INTEGER.match(text)
-    shown = text.decode("utf-8", "backslashreplace")
+    shown = printable(text)
     if match is None:
         raise ExpansionError(f'integer expected but "{shown.lstrip()}" found')
     digits = match[1].lstrip(b"+")
@@ -52,7 +54,7 @@ def calculate(text: bytes, *, decimal: bool = False) -> int:
         if calculator.position < len(text):
             raise _Trouble("expecting operator")
     except _Trouble as trouble:
-        done = text[: calculator.position].decode("utf-8", "backslashreplace")
+        done = printable(text[: calculator.position])
         raise ExpansionError(f'error in expression evaluation: {trouble} (after processing "{done}")') from None
     return value
 

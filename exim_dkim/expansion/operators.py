@@ -6,14 +6,17 @@ alone are written as bytes -> bytes and keep its taint; what is new text (a numb
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
-from exim_dkim.expansion.nodes import OperatorFunction
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazypattern import lazy_pattern
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.nodes import OperatorFunction
 
 # An underscore separates the arguments, except in these names.
 _WITH_UNDERSCORE: Final = frozenset(
@@ -30,9 +33,9 @@ _KNOWN: Final = frozenset(
     from_utf8 reverse_ip utf8_domain_from_alabel utf8_domain_to_alabel utf8_localpart_from_alabel
     utf8_localpart_to_alabel""".split()
 )
-_NEEDS_QUOTES = re.compile(rb"[^A-Za-z0-9_.\-]")
-_NEEDS_LOCAL_PART_QUOTES = re.compile(rb"[^A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]|^\.|\.$")
-_NO_ALPHANUMERIC = re.compile(rb"[^A-Za-z0-9]")
+_NEEDS_QUOTES = lazy_pattern(rb"[^A-Za-z0-9_.\-]")
+_NEEDS_LOCAL_PART_QUOTES = lazy_pattern(rb"[^A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]|^\.|\.$")
+_NO_ALPHANUMERIC = lazy_pattern(rb"[^A-Za-z0-9]")
 
 
 def find_operator(name: bytes) -> tuple[OperatorFunction, bytes | None]:
@@ -46,7 +49,8 @@ def find_operator(name: bytes) -> tuple[OperatorFunction, bytes | None]:
             raise ExpansionError(f'unknown expansion operator "{shown}" ("{base.decode()}" does not take an _arg)')
         return function, arguments
     if base in _KNOWN:
-        raise ExpansionError(f'operator "{base.decode()}" is not supported yet')
+        hint = f" (a header variable has no braces: ${shown}:)" if base == b"h" else ""
+        raise ExpansionError(f'operator "{base.decode()}" is not supported yet{hint}')
     raise ExpansionError(f'unknown expansion operator "{shown}"')
 
 
@@ -109,7 +113,7 @@ def _time_eval(text: bytes) -> bytes:
     try:
         return b"%d" % parse_time("", text)
     except ConfigurationError:
-        shown = text.decode("utf-8", "backslashreplace")
+        shown = printable(text)
         raise ExpansionError(f'string "{shown}" is not an Exim time interval in "time_eval" operator') from None
 
 
@@ -117,7 +121,7 @@ def _time_interval(text: bytes) -> bytes:
     from exim_dkim.config.values import format_time
 
     if not text.isdigit() or len(text) > 18:
-        shown = text.decode("utf-8", "backslashreplace")
+        shown = printable(text)
         raise ExpansionError(f'string "{shown}" is not a positive number in "time_interval" operator')
     return format_time(int(text)).encode()
 
@@ -176,8 +180,8 @@ def _numbers(name: str, arguments: bytes | None, count: int) -> list[int | None]
         raise ExpansionError(f"missing values after {name}")
     first, *others = arguments.split(b"_", count - 1)
     numbers: list[int | None] = []
-    for part in (first, *others):
-        if part and not part.isdigit():
+    for index, part in enumerate((first, *others)):
+        if (part or index) and not part.isdigit():
             raise ExpansionError(f'non-digit after underscore in "{name}_{arguments.decode()}"')
         numbers.append(min(int(part[:18] or b"0"), 1 << 30))
     return numbers + [None] * (count - len(numbers))

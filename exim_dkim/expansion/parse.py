@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.escapes import ESCAPE, resolve
+from exim_dkim.expansion.escapes import ESCAPE, printable, resolve
 from exim_dkim.expansion.nodes import Capture, Header, Literal, Node, Operator, Template, Variable
 from exim_dkim.expansion.variables import acl_hint, is_known
 from exim_dkim.lazypattern import lazy_pattern
@@ -174,7 +174,7 @@ class Parser:
 
     def _variable(self, name: bytes, start: int, shown: bytes) -> Variable:
         if not is_known(name):
-            raise self.error(f"unknown {show(shown % name)}{acl_hint(name)}", start)
+            raise self.error(f"unknown {printable(shown % name)}{acl_hint(name)}", start)
         return Variable(name, start)
 
     def _in_braces(self, start: int) -> Node:
@@ -200,7 +200,7 @@ class Parser:
             self.position += 1
             return self._variable(name, start, b'variable in "${%s}"')
         raise self.error(
-            f'"${{{show(name)}" is not a known operator (or a }} is missing in a variable reference)', start
+            f'"${{{printable(name)}" is not a known operator (or a }} is missing in a variable reference)', start
         )
 
     def _operator(self, name: bytes, start: int) -> Operator:
@@ -249,11 +249,11 @@ class Parser:
             found.append(self.argument())
             self.skip_blanks()
         if len(found) < least:
-            raise self.brace_error(f"Not enough arguments for '{show(name)}' (min is {least})")
+            raise self.brace_error(f"Not enough arguments for '{printable(name)}' (min is {least})")
         if self.at(b"{"):
-            raise self.error(f"Too many arguments for '{show(name)}' (max is {most})")
+            raise self.error(f"Too many arguments for '{printable(name)}' (max is {most})")
         if not self.at(b"}"):
-            raise self.brace_error(f"missing '}}' after '{show(name)}'")
+            raise self.brace_error(f"missing '}}' after '{printable(name)}'")
         self.position += 1
         return found
 
@@ -271,8 +271,3 @@ class Parser:
 def _small(digits: bytes) -> int:
     """A number of which only small values matter."""
     return int(digits[:9])
-
-
-def show(text: bytes) -> str:
-    """Bytes of a template for a message."""
-    return text.decode("utf-8", "backslashreplace")

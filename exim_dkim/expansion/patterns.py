@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.value import Value, plain
@@ -26,7 +27,7 @@ def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value |
         from exim_dkim.expansion.ip import ip_version
 
         if subject.text and not ip_version(subject.text):
-            shown = subject.text.decode("utf-8", "backslashreplace")
+            shown = printable(subject.text)
             raise ExpansionError(f'"{shown}" is not an IP address')
     if kind in ("domain", "local_part"):
         subject = Value(subject.text.lower(), subject.tainted)
@@ -74,7 +75,7 @@ def _named(matcher: _Matcher, name: bytes) -> bytes:
     kind = {"domain": "domain", "local_part": "localpart", "address": "address", "ip": "host"}[matcher.kind]
     items = matcher.state.environment.named_list(kind, name)
     if items is None:
-        shown = name.decode("utf-8", "backslashreplace")
+        shown = printable(name)
         raise ExpansionError(f'unknown named {kind} list "+{shown}"')
     return items
 
@@ -88,7 +89,7 @@ def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
     try:
         content = matcher.state.environment.files.read(name)
     except FileTrouble as error:
-        raise ExpansionError(f"failed to open {name.decode('utf-8', 'backslashreplace')}: {error}") from None
+        raise ExpansionError(f"failed to open {printable(name)}: {error}") from None
     for line in content.split(b"\n"):
         text = line.strip(_BLANKS)
         if text.startswith(b"#"):
@@ -105,13 +106,13 @@ def _match_ip(matcher: _Matcher, pattern: bytes) -> Value | None:
     from exim_dkim.expansion.ip import address_in_network, ip_version
 
     if pattern == b"*":
-        return plain(pattern)
+        return plain(b"")
     if not pattern:
         return plain(b"") if not matcher.subject.text else None
-    if not ip_version(pattern):
-        shown = pattern.decode("utf-8", "backslashreplace")
+    if not ip_version(pattern, mask=True):
+        shown = printable(pattern)
         raise ExpansionError(f'"{shown}" is not an IP address or network; match_ip cannot look it up here')
-    return plain(pattern) if address_in_network(matcher.subject.text, pattern) else None
+    return plain(b"") if address_in_network(matcher.subject.text, pattern) else None
 
 
 def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
@@ -120,10 +121,8 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     local_part, at, domain = subject.text.rpartition(b"@")
     if not pattern or not subject.text:
         return plain(b"") if pattern == subject.text else None
-    if pattern == b"*":
-        return plain(pattern)
     wanted, found, wanted_domain = pattern.rpartition(b"@")
-    if found and not at:
+    if not at:
         return None
     wanted_domain = wanted_domain or domain
     if found and wanted and not _equal_local_parts(wanted, local_part):
@@ -149,7 +148,7 @@ def _match_text(matcher: _Matcher, subject: Value, pattern: bytes) -> Value | No
         own = state.variable(b"primary_hostname").text
         return plain(own) if own.lower() == text else None
     if pattern.startswith(b"@") and matcher.kind == "domain":
-        raise ExpansionError(f'"{pattern.decode("utf-8", "backslashreplace")}" in a list is not supported')
+        raise ExpansionError(f'"{printable(pattern)}" in a list is not supported')
     if b";" in pattern:
         return _match_lookup(subject, pattern, state)
     if pattern.startswith(b"*"):

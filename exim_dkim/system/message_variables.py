@@ -12,6 +12,7 @@ from exim_dkim.config.settings import Settings
 from exim_dkim.errors import EximDkimError
 from exim_dkim.expansion.environment import Environment
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazypattern import lazy_pattern
 from exim_dkim.system.spool import open_data_file, read_spool_header
 from exim_dkim.system.spool_header import SpoolHeader
 
@@ -52,7 +53,7 @@ _FLAGS: Final = {
     b"tls_certificate_verified": b"tls_certificate_verified",
     b"tls_in_certificate_verified": b"tls_certificate_verified",
 }
-_HOST_PORT = re.compile(rb"\[(.*)\]:([0-9]+)|(.*)\.([0-9]+)", re.DOTALL)
+_HOST_PORT = lazy_pattern(rb"\[(.*)\]:([0-9]+)|(.*)\.([0-9]+)", re.DOTALL)
 
 
 class MessageVariables:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
+from exim_dkim.lazypattern import lazy_pattern
 from exim_dkim.system.spool_header import SpoolError, SpoolHeader, parse_spool_header
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
 
 MAX_HEADER_FILE: Final = 16 << 20  # header_maxsize is 1 MiB; recipients and ACL variables come on top
 
-_MESSAGE_ID = re.compile(r"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})")
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9_+@%=:,-][A-Za-z0-9_+@%=:,.-]{0,254}")
+_MESSAGE_ID = lazy_pattern(r"[0-9A-Za-z]{6}-(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{11}-[0-9A-Za-z]{4})")
+_QUEUE_NAME = lazy_pattern(r"[A-Za-z0-9_+@%=:,-][A-Za-z0-9_+@%=:,.-]{0,254}")
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
@@ -90,15 +90,14 @@ def _open(
             if failure is None or error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 failure = error
             continue
-        file = os.fdopen(descriptor, "rb", 0)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise SpoolError(f"{path}: not a regular file")
+            return os.fdopen(descriptor, "rb", 0), status
         except BaseException:
-            file.close()
+            os.close(descriptor)
             raise
-        return file, status
     assert failure is not None
     reason = "is a link" if failure.errno == errno.ELOOP else failure.strerror
     raise SpoolError(f"{failure.filename}: {reason}") from None

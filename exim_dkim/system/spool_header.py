@@ -16,16 +16,17 @@ from typing import Final, NamedTuple
 
 from exim_dkim.errors import EximDkimError
 from exim_dkim.expansion.value import Value
+from exim_dkim.lazypattern import lazy_pattern
 
 MAX_RECIPIENTS: Final = 1_000_000  # a count that no message has; Exim reads as many as it says
 
-_OPTION = re.compile(rb"-(-(?:\([^)]*\))?)?([A-Za-z][A-Za-z0-9_]*|N)(?: (.*))?", re.DOTALL)
-_LENGTH = re.compile(rb"([0-9]{3,9})(.) ", re.DOTALL)
-_OWNER = re.compile(rb"(.*) (-?[0-9]{1,19}) (-?[0-9]{1,19})", re.DOTALL)
-_TIMES = re.compile(rb"([0-9]{1,19}) ([0-9]{1,19})")
-_NEW_DATA = re.compile(rb"(.*)#([0-9]{1,9})", re.DOTALL)
-_PAIR = re.compile(rb"(.*?)([0-9]{1,9}),(-?[0-9]{1,9})", re.DOTALL)
-_OLD_DATA = re.compile(rb"(.*) [0-9,\-]+", re.DOTALL)
+_OPTION = lazy_pattern(rb"-(-(?:\([^)]*\))?)?([A-Za-z][A-Za-z0-9_]*|N)(?: (.*))?", re.DOTALL)
+_LENGTH = lazy_pattern(rb"([0-9]{3,9})(.) ", re.DOTALL)
+_OWNER = lazy_pattern(rb"(.*) (-?[0-9]{1,19}) (-?[0-9]{1,19})", re.DOTALL)
+_TIMES = lazy_pattern(rb"([0-9]{1,19}) ([0-9]{1,19})")
+_NEW_DATA = lazy_pattern(rb"(.*)#([0-9]{1,9})", re.DOTALL)
+_PAIR = lazy_pattern(rb"(.*?)([0-9]{1,9}),(-?[0-9]{1,9})", re.DOTALL)
+_OLD_DATA = lazy_pattern(rb"(.*) [0-9,\-]+", re.DOTALL)
 
 
 class SpoolError(EximDkimError):

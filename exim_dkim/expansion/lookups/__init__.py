@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Files
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazypattern import lazy_pattern
 
 
 class Request(NamedTuple):
@@ -66,7 +68,7 @@ _KEYED: Final = frozenset(b"wildlsearch nwildlsearch cdb dbm dbmjz dbmnz json lm
 _QUERIED: Final = frozenset(
     b"dnsdb ibase ldap ldapdn ldapm mysql nisplus oracle passwd pgsql psl redis spf sqlite testdb whoson".split()
 )
-_TYPE = re.compile(
+_TYPE = lazy_pattern(
     rb"(?P<partial>partial(?P<least>[0-9]{0,4})(?:\((?P<affix>[^)]*)\)|-))?(?P<name>[A-Za-z0-9]+)(?P<star>\*@|\*)?"
     rb"(?:,(?P<options>.*))?",
     re.DOTALL,
@@ -87,7 +89,7 @@ class LookupType(NamedTuple):
 def parse_type(text: bytes, with_key: bool) -> LookupType:
     """A look-up type as it stands in an item. Raises ExpansionError."""
     match = _TYPE.fullmatch(text)
-    shown = text.decode("utf-8", "backslashreplace")
+    shown = printable(text)
     if match is None:
         raise ExpansionError(f'unknown lookup type "{shown}"')
     name = match["name"]
@@ -117,7 +119,7 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     from exim_dkim.expansion.filenames import file_name_fault
 
     assert key is not None
-    shown = file.text.decode("utf-8", "backslashreplace")
+    shown = printable(file.text)
     if file.tainted:
         raise ExpansionError(f"Tainted filename for search: '{shown}'")
     fault = file_name_fault(file.text)
@@ -129,7 +131,7 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     try:
         found, exact = _search(kind, key, file.text, state, find)
     except LookupDeferred as error:
-        asked = key.text.decode("utf-8", "backslashreplace").encode("unicode_escape").decode()
+        asked = printable(key.text)
         raise ExpansionError(f'lookup of "{asked}" gave DEFER: {error}') from None
     except LookupFailed as error:
         raise ExpansionError(str(error)) from None

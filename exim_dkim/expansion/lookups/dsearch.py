@@ -9,43 +9,41 @@ from __future__ import annotations
 from typing import Final
 
 from exim_dkim.expansion.environment import FileTrouble
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.lookups import LookupDeferred, LookupFailed, Request
 from exim_dkim.expansion.value import Value, plain
 
 _KINDS: Final = {
-    b"file": ("file", "regular file"),
-    b"dir": ("dir", "directory"),
-    b"subdir": ("dir", "directory"),
-    b"fifo": ("fifo", "fifo"),
-    b"pipe": ("fifo", "fifo"),
-    b"socket": ("socket", "socket"),
-    b"link": ("link", "symlink"),
-    b"symlink": ("link", "symlink"),
-    b"bdev": ("bdev", "block device"),
-    b"cdev": ("cdev", "character device"),
+    b"file": "file",
+    b"dir": "dir",
+    b"subdir": "dir",
+    b"fifo": "fifo",
+    b"pipe": "fifo",
+    b"socket": "socket",
+    b"link": "link",
+    b"symlink": "link",
+    b"bdev": "bdev",
+    b"cdev": "cdev",
 }
-_LONG_NAMES: Final = dict(_KINDS.values())
 
 
 def find(request: Request) -> Value | None:
     """The key, or with `ret=full` the directory and the key, if there is such an entry."""
     key, directory = request.key, request.file
-    shown = f"{_show(directory)}/{_show(key)}"
+    shown = f"{printable(directory)}/{printable(key)}"
     if b"/" in key:
-        raise LookupDeferred(f"key for dsearch lookup contains a slash: {_show(key)}")
+        raise LookupDeferred(f"key for dsearch lookup contains a slash: {printable(key)}")
     wanted, no_dots, full = _options(request)
     try:
         if request.files.kind(directory, True) != "dir":
-            raise LookupFailed(f"failed to open {_show(directory)} for directory search: No such file or directory")
+            raise LookupFailed(f"failed to open {printable(directory)} for directory search: No such file or directory")
         if no_dots and key in (b".", b".."):
             return None
         kind = request.files.kind(directory + b"/" + key, False)
     except FileTrouble as error:
         raise LookupDeferred(f"{shown}: lstat: {error}") from None
-    if kind is None:
+    if kind is None or (wanted and kind not in wanted):
         return None
-    if wanted and kind not in wanted:
-        raise LookupDeferred(f"{shown} is of unexpected type {_LONG_NAMES.get(kind, kind)}")
     return plain(directory + b"/" + key if full else key)
 
 
@@ -58,14 +56,10 @@ def _options(request: Request) -> tuple[set[str], bool, bool]:
         if option == b"ret=full":
             full = True
         elif option == name:
-            raise LookupDeferred(f"unknown option for dsearch lookup: {_show(option)}")
+            raise LookupDeferred(f"unknown option for dsearch lookup: {printable(option)}")
         elif name in _KINDS:
-            wanted.add(_KINDS[name][0])
+            wanted.add(_KINDS[name])
             no_dots = no_dots or name == b"subdir"
         else:
-            raise LookupDeferred(f"unknown filter option for dsearch lookup: {_show(name)}")
+            raise LookupDeferred(f"unknown filter option for dsearch lookup: {printable(name)}")
     return wanted, no_dots, full
-
-
-def _show(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.ip import address_in_network, ip_version
 from exim_dkim.expansion.lookups import LookupDeferred, Request
 from exim_dkim.expansion.lookups.lsearch import search_lines
@@ -14,7 +15,7 @@ def find(request: Request) -> Value | None:
     if key == b"*":
         return search_lines(request, lambda line: line == b"*")
     if not ip_version(key):
-        shown = key.decode("utf-8", "backslashreplace")
+        shown = printable(key)
         raise LookupDeferred(
             f'"{shown}" is not a valid iplsearch key (an IP address, with optional CIDR mask, is wanted): '
             "in a host list, use net-iplsearch as the search type"

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 
 from exim_dkim.expansion.environment import FileTrouble
+from exim_dkim.expansion.escapes import printable, unescape
 from exim_dkim.expansion.lookups import LookupDeferred, LookupFailed, Request
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazypattern import lazy_pattern
 
 _BLANKS = b" \t\n\r\v\f"
-_KEY = re.compile(rb"[^:\s]*")
-_QUOTED_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{0,2})|(.))", re.DOTALL)
-_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_KEY = lazy_pattern(rb"[^:\s]*")
+_QUOTED_KEY = lazy_pattern(rb'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
 
 
 def find(request: Request) -> Value | None:
@@ -30,7 +30,7 @@ def search_lines(request: Request, matches: Callable[[bytes], bool]) -> Value | 
     """The value of the first line whose key matches; with `ret=full` the whole line."""
     for option in request.options:
         if option != b"ret=full":
-            raise LookupDeferred(f"unknown option for lsearch lookup: {option.decode('utf-8', 'backslashreplace')}")
+            raise LookupDeferred(f"unknown option for lsearch lookup: {printable(option)}")
     lines = iter(_lines(request))
     for line in lines:
         if line[:1] in (b"", b"#") or line[0] in _BLANKS:
@@ -53,7 +53,9 @@ def _lines(request: Request) -> list[bytes]:
     try:
         content = request.files.read(request.file)
     except FileTrouble as error:
-        shown = request.file.decode("utf-8", "backslashreplace")
+        shown = printable(request.file)
+        if str(error) == "not a regular file":
+            raise LookupFailed(f"{shown} is not a regular file (lsearch lookup)") from None
         raise LookupFailed(f"failed to open {shown} for linear search: {error}") from None
     return [line.partition(b"\0")[0].rstrip(_BLANKS) for line in content.split(b"\n")]
 
@@ -75,16 +77,7 @@ def _key(line: bytes) -> tuple[bytes, int]:
     """The key of a line and where it ends."""
     match = _QUOTED_KEY.match(line)
     if match is not None:
-        return _ESCAPE.sub(_unescape, match[1]), match.end()
+        return unescape(match[1]), match.end()
     match = _KEY.match(line)
     assert match is not None
     return match[0], match.end()
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    octal, hexadecimal, other = match.groups()
-    if octal is not None:
-        return bytes([int(octal, 8) & 0xFF])
-    if hexadecimal is not None:
-        return bytes([int(hexadecimal or b"0", 16)])
-    return _CONTROL.get(other, other)
