@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.expansion.escapes import printable
@@ -28,12 +28,15 @@ _MACRO_START = lazy_pattern(rb"[A-Z]")
 _BLANKS: Final = b" \t\r\n\v\f"
 
 
-class Line(NamedTuple):
+class Line:
     """A logical line, without outer blanks, and where it begins."""
 
-    text: bytes
-    file: str
-    number: int
+    __slots__ = ("file", "number", "text")
+
+    def __init__(self, text: bytes, file: str, number: int) -> None:
+        self.text = text
+        self.file = file
+        self.number = number
 
     def error(self, message: str) -> ConfigurationError:
         """A fault of this line."""

@@ -7,7 +7,7 @@ the file are ConfigurationError, found when the file is read; only templates are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from exim_dkim.config.options import OPTIONS, Option
 from exim_dkim.config.values import OptionValue, format_value, parse_value
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from exim_dkim.expansion import Template
 
 
-class Setting(NamedTuple):
+class Setting:
     """An option's value and where it was set: `line` is 1-based, 0 on a command line."""
 
-    value: OptionValue
-    file: str
-    line: int
-    hidden: bool = False
+    __slots__ = ("file", "hidden", "line", "value")
+
+    def __init__(self, value: OptionValue, file: str, line: int, hidden: bool = False) -> None:
+        self.value = value
+        self.file = file
+        self.line = line
+        self.hidden = hidden
 
 
 class Settings:
