@@ -17,14 +17,16 @@ from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION, DomainType, conf
 from exim_dkim.commands.check_exim import check_exim
 from exim_dkim.commands.check_filter import check_filter
 from exim_dkim.commands.check_keys import check_dns, check_keys, check_tables
+from exim_dkim.commands.check_server import check_server
 from exim_dkim.commands.check_socket import check_sockets
-from exim_dkim.commands.configured import load_settings, verification_policy
+from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.configured_keys import missing_options
 from exim_dkim.commands.exim_user import EximUser, find_exim_user
 from exim_dkim.commands.failure import configuration_text
 from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
 from exim_dkim.commands.installation import find_filter
 from exim_dkim.commands.output import say
+from exim_dkim.config.verification import verification_policy
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.names import Domain
 from exim_dkim.system.access import READ, User, find_barrier
@@ -120,6 +122,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
     yield from check_keys(settings, host.user, host.may_try, host.domains, time.time())
     if host.with_dns and signs:
         yield from check_dns(settings, host.domains, time.time())
+    yield from check_server(settings)
     yield from check_sockets(settings, host.user, host.may_try)
     yield from check_exim(host.filter_path, signs)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exim_dkim.commands.access_findings import refusal
+from exim_dkim.commands.access_findings import group_name, refusal
 from exim_dkim.commands.configured_keys import (
     key_files,
     literal_paths,
@@ -103,8 +104,9 @@ def _check_key_file(file: str, user: User, may_try: bool) -> Iterator[Finding]:
         return
     warning = key_warning(file)
     if warning:
-        text, _, remedy = warning.partition("; try: ")
-        yield Finding(Level.WARN, f"private key {text}", remedy)
+        quoted, group = shlex.quote(file), shlex.quote(group_name(user.gid))
+        remedy = f"chgrp {group} {quoted} && chmod 0640 {quoted}"
+        yield Finding(Level.WARN, f"private key {warning.partition('; try: ')[0]}", remedy)
     else:
         yield Finding(Level.OK, f"private key {file}: user {user.name} can use it")
 

@@ -66,7 +66,7 @@ Queries: dkim KEY, domainkeys KEY, senderid [pra|mfrom], spf, dmarc, arc, authre
 json, sign, ping, version, stats; `why` before one of them tells the reason. KEY is a
 domain or an identity (user@domain). Which of them a server knows depends on its version.
 \b
-Exit status:
+Exit status, by the word that the reply is, or with `why` begins with:
   0   good or pass, or any reply that is not a verdict
   1   bad, fail, softfail, policy, neutral, permerror
   2   wrong usage
@@ -127,7 +127,7 @@ def command(
             reply = ask(address, head, pieces, timeout)
         except LookupFailure as failure:
             raise Failure(f"{failure}; {advice(failure)}", ExitStatus.UNAVAILABLE) from None
-    show_reply(reply.decode("utf-8", "backslashreplace"))
+    show_reply(reply.decode("utf-8", "backslashreplace"), words[0] == "why")
 
 
 def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], str | None]:
@@ -198,8 +198,8 @@ def advice(failure: LookupFailure) -> str:
     return "see the server's log"
 
 
-def show_reply(reply: str) -> None:
-    """Print the reply and exit with its status."""
+def show_reply(reply: str, explained: bool) -> None:
+    """Print the reply and exit with its status; an explained one begins with the word and a colon."""
     text = reply.removesuffix("\n")
     if text.startswith("error:"):
         raise Failure(f"the server refuses the request: {text.removeprefix('error:').strip()}", ExitStatus.PROTOCOL)
@@ -213,4 +213,5 @@ def show_reply(reply: str) -> None:
         console().print(Text(text, style=STYLES[text]))
     else:
         say(text)
-    click.get_current_context().exit(STATUSES.get(text, ExitStatus.OK))
+    word = text.partition(":")[0] if explained else text
+    click.get_current_context().exit(STATUSES.get(word, ExitStatus.OK))

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import click
 
 from exim_dkim.commands.arguments import config_option, define_option, json_text, zone_option
-from exim_dkim.commands.configured import load_settings, make_resolver, verification_policy
+from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
 from exim_dkim.commands.output import Column, TableWriter, note, printable, say
 from exim_dkim.commands.progress import ProgressBar
+from exim_dkim.config.verification import verification_policy
 from exim_dkim.dkim.verify import Verdict, verify_header
 from exim_dkim.errors import ParseError
 from exim_dkim.message import parse_header
@@ -215,12 +216,12 @@ def report_object(report: Report) -> dict[str, object]:
 
 
 def signature_object(verdict: Verdict) -> dict[str, object]:
-    """One signature for JSON. `result` is the word of RFC 8601, `reason` a name that does not change."""
+    """One signature for JSON, as the server's `json` has it; `reason` is a name that never changes."""
     signature = verdict.signature
     return {
         "result": verdict.result.value,
         "reason": verdict.reason.name.lower(),
-        "text": reason_text(verdict),
+        "explanation": verdict.explanation,
         "domain": signature.domain,
         "selector": signature.selector,
         "identity": signature.identity or None,

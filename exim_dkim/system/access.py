@@ -155,11 +155,11 @@ def _child(user: User, action: Callable[[], Any], writer: int, seconds: int) -> 
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds)
         become(user)
-        answer = {"result": action()}
+        answer = json.dumps({"result": action()})
     except BaseException as error:  # noqa: BLE001  a child must not run its parent's code
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
     try:
-        os.write(writer, json.dumps(answer).encode()[:MAX_RESULT])
+        os.write(writer, answer.encode()[:MAX_RESULT])
     finally:
         os._exit(0)
 
