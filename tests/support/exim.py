@@ -101,9 +101,12 @@ class Exim:
         """The panic log without the line that every Exim started with -C writes."""
         return "".join(line for line in self._log("panic").splitlines(True) if not HARMLESS.search(line))
 
-    def wait_for_log(self, pattern: str, seconds: float = 20.0) -> re.Match[str]:
+    def wait_for_log(self, pattern: str, seconds: float = 10.0) -> re.Match[str]:
         """The first match of `pattern` in the main log, waited for."""
-        wait_until(f"{pattern!r} in the main log of {self.directory.name}", lambda: self._found(pattern), seconds)
+        try:
+            wait_until(f"{pattern!r} in the log of {self.directory.name}", lambda: self._found(pattern), seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.main_log()[-3000:]}\n{self.panic_log()}") from None
         found = self._found(pattern)
         assert found
         return found

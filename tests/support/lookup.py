@@ -13,23 +13,20 @@ from tests.support.processes import Process, exim_user, give
 class LookupServer:
     """`exim-dkim serve` with a configuration of its own, as Exim's user, in `directory`."""
 
-    def __init__(
-        self, installation: Installation, directory: Path, options: Mapping[str, str], spools: Path | None = None
-    ) -> None:
+    def __init__(self, installation: Installation, directory: Path, options: Mapping[str, str]) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = give(directory, exim_user(), 0o755)
         self.socket = directory / "lookup.sock"
         self.configuration = directory / "exim-dkim.conf"
         settings = {
             "lookup_listen": str(self.socket),
-            "lookup_spool_directories": f"{spools or directory.parent}",
             "log_destination": "stderr",
             **options,
         }
         lines = [f"{name} = {value}" for name, value in settings.items()]
         self.configuration.write_text("\n".join([*lines, ""]))
         self.configuration.chmod(0o644)
-        self._command = [installation.command, "serve", "--config", self.configuration]
+        self._command: list[str | Path] = [installation.command, "serve", "--config", self.configuration]
         self.process: Process | None = None
 
     def start(self) -> None:

@@ -80,3 +80,17 @@ def zone_text(records: Mapping[str, str], broken: tuple[str, ...] = (), silent: 
     lines += [f";! SERVFAIL {name}." for name in broken]
     lines += [f";! TIMEOUT {name}." for name in silent]
     return "\n".join([*lines, ""])
+
+
+RECORDS = {
+    "rsa._domainkey.example.org": key_record("rsa2048"),
+    "ed._domainkey.example.org": key_record("ed25519"),
+    "testing._domainkey.example.org": key_record("rsa2048", testing=True),
+    "revoked._domainkey.example.org": "v=DKIM1; p=",
+    "rsa._domainkey.bank.example": key_record("rsa2048"),
+    "rsa._domainkey.other.example": key_record("rsa1024"),
+}
+BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
+SILENT = ("silent._domainkey.example.org",)
+RECORDS_ZONE = zone_text(RECORDS, BROKEN, SILENT)
+"""What the look-up server of the tests knows."""

@@ -18,17 +18,7 @@ from tests.support.lookup import LookupServer
 from tests.support.processes import exim_user, give, shared_directory
 from tests.support.smtp import Sink
 
-RECORDS = {
-    "rsa._domainkey.example.org": samples.key_record("rsa2048"),
-    "ed._domainkey.example.org": samples.key_record("ed25519"),
-    "testing._domainkey.example.org": samples.key_record("rsa2048", testing=True),
-    "revoked._domainkey.example.org": "v=DKIM1; p=",
-    "rsa._domainkey.bank.example": samples.key_record("rsa2048"),
-    "rsa._domainkey.other.example": samples.key_record("rsa1024"),
-}
-BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
-SILENT = ("silent._domainkey.example.org",)
-
+SENDERS = ("tx", "scripted", "tx-wire", "hop")
 RECEIVERS = ("rx", "unasked", "early", "keys", "plain", "split", "wire", "patient", "impatient", "native")
 """The names that a receiver may have: the look-up server may read the spools of these."""
 
@@ -59,7 +49,7 @@ class World:
         self.sink = sink
         self._exims: dict[str, Exim] = {}
         self._servers: dict[str, LookupServer] = {}
-        self._write("zone", samples.zone_text(RECORDS, BROKEN, SILENT))
+        self._write("zone", samples.RECORDS_ZONE)
         self._write("signs-always", SIGNS_ALWAYS)
         self._write("domains", DOMAINS)
         keys = self.directory / "keys"
@@ -69,11 +59,16 @@ class World:
             give(keys / f"{selector}.pem", exim_user(), 0o400)
         give(keys, exim_user(), 0o755)
 
-    def server(self, name: str = "lookup", **options: str) -> LookupServer:
-        """The look-up server of this name, running."""
+    def server(self, name: str = "lookup", options: Mapping[str, str] | None = None) -> LookupServer:
+        """The look-up server of this name, running. Options that are empty are left out."""
         if name not in self._servers:
             spools = " : ".join(str(self.directory / exim / "spool") for exim in RECEIVERS)
-            settings = {"dns_zone_file": str(self.directory / "zone"), "lookup_spool_directories": spools, **options}
+            settings = {
+                "dns_zone_file": str(self.directory / "zone"),
+                "lookup_spool_directories": spools,
+                **(options or {}),
+            }
+            settings = {option: value for option, value in settings.items() if value}
             self._servers[name] = LookupServer(self.installation, self.directory / name, settings)
         server = self._servers[name]
         if server.process is None:
@@ -130,6 +125,13 @@ class World:
             self._exims[name].start()
         return self._exims[name]
 
+    def other_exim(self, name: str, configuration: Path, macros: Mapping[str, str]) -> Exim:
+        """A running Exim of this name with a configuration of its own."""
+        if name not in self._exims:
+            self._exims[name] = Exim(self.exim, self.directory / name, macros, configuration=configuration)
+            self._exims[name].start()
+        return self._exims[name]
+
     def signing(self, text: str) -> str:
         """A signing configuration with this world's directory in it."""
         return text.replace("DIRECTORY", str(self.directory))
@@ -137,6 +139,13 @@ class World:
     def configure(self, sender: str, text: str) -> None:
         """Another signing configuration for a sender; the filter reads it anew for every message."""
         self._write(f"{sender}-signing.conf", self.signing(text))
+
+    def filter_script(self, text: str) -> Path:
+        """Make a program of this shell text, to stand where the filter stands; FILTER in it is the real one."""
+        path = self._write("filter-script", "#!/bin/sh\n" + self.signing(text))
+        path.write_text(path.read_text().replace("FILTER", str(self.installation.filter)))
+        path.chmod(0o755)
+        return path
 
     def stop(self) -> None:
         for exim in self._exims.values():
