@@ -79,7 +79,8 @@ def sign(
         raise SigningError(f"unknown canonicalisation {canonicalization!r}: use relaxed, simple or HEADER/BODY")
     hasher = BodyHasher()
     body_hash = hasher.want(request.hash_name, request.body_canonicalization)
-    hasher.update(wire.body)
+    for chunk in wire.body_chunks():
+        hasher.update(chunk)
     hasher.finish()
     field = _sign(wire.fields, body_hash.digest(), request, load_private_key(private_key))
     return field if to_wire(message) is message else field.replace(b"\r\n", b"\n")

@@ -120,18 +120,19 @@ class RelaxedBody(_Body):
 
 def _reduce_blanks(text: bytes) -> bytes:
     """Runs of blanks become one space, and none is left before a CRLF."""
-    # Most of a large message is base64, without a blank: a search for one byte is twenty times faster than for two.
-    end = max(text.rfind(b" "), text.rfind(b"\t")) + len(b" \r\n")
-    if end < len(b" \r\n"):
+    if b"\t" in text:
+        text = text.replace(b"\t", b" ")
+    end = text.rfind(b" ")
+    if end < 0:
         return text
-    blank = text[:end]
-    if b"\t" in blank:
-        blank = blank.replace(b"\t", b" ")
-    while b"  " in blank:
-        blank = blank.replace(b"  ", b" ")
-    if b" \r\n" in blank:
-        blank = blank.replace(b" \r\n", CRLF)
-    return blank + text[end:]
+    # What comes after the last blank, such as an attachment in base64, need not be searched.
+    end += len(b" \r\n")
+    text, rest = text[:end], text[end:]
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    if b" \r\n" in text:
+        text = text.replace(b" \r\n", CRLF)
+    return text + rest
 
 
 def simple_field(field: HeaderField) -> bytes:

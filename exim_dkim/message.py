@@ -7,6 +7,7 @@ field with an empty name, which nothing can refer to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from exim_dkim.lazypattern import lazy_pattern
@@ -28,14 +29,43 @@ class HeaderField(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A parsed message. `body` is what follows the empty line; `has_body` tells if there was an empty line."""
+    """A parsed message: its fields, and where in `data` the body begins. `has_body`: there was an empty line."""
 
     fields: tuple[HeaderField, ...]
-    body: bytes
+    data: bytes
+    body_start: int
     has_body: bool
+
+    @property
+    def body(self) -> bytes:
+        """What follows the empty line; a copy."""
+        return self.data[self.body_start :]
+
+    def body_chunks(self, size: int = 65536) -> Iterator[bytes]:
+        """The body in pieces of `size` bytes, without a copy of the whole."""
+        for start in range(self.body_start, len(self.data), size):
+            yield self.data[start : start + size]
 
 
 _new = tuple.__new__  # a third of the time of HeaderField(name, raw), and a header has many
+
+# Looking a usual name up takes less time than making it, and one object for one name makes comparisons quick.
+_USUAL_NAMES = {
+    written: name.lower()
+    for name in (
+        *(b"Return-Path", b"Received", b"DKIM-Signature", b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Subject"),
+        *(b"Date", b"Message-ID", b"Message-Id", b"In-Reply-To", b"References", b"MIME-Version", b"Mime-Version"),
+        *(b"Content-Type", b"Content-Transfer-Encoding", b"Content-Disposition", b"Content-Language", b"List-Id"),
+        *(b"List-ID", b"List-Unsubscribe", b"List-Unsubscribe-Post", b"List-Help", b"List-Post", b"User-Agent"),
+        *(b"Authentication-Results", b"Received-SPF", b"X-Mailer", b"X-Priority", b"Precedence", b"Feedback-ID"),
+    )
+    for written in (name, name.lower())
+}
+
+
+def field_name(written: bytes) -> bytes:
+    """A field name as `HeaderField` has it, from the text before the colon."""
+    return _USUAL_NAMES.get(written) or written.strip(b" \t\r\n").lower()
 
 
 def to_wire(data: bytes) -> bytes:
@@ -55,7 +85,8 @@ def parse_field(raw: bytes) -> HeaderField:
     colon = raw.find(b":")
     if colon <= 0 or raw[0] in _BLANKS:
         return HeaderField(b"", raw)
-    return _new(HeaderField, (raw[:colon].rstrip(_BLANKS).lower(), raw))
+    written = raw[:colon]
+    return _new(HeaderField, (_USUAL_NAMES.get(written) or written.rstrip(_BLANKS).lower(), raw))
 
 
 def parse_header(header: bytes) -> tuple[HeaderField, ...]:
@@ -70,8 +101,8 @@ def parse_header(header: bytes) -> tuple[HeaderField, ...]:
 def parse_message(data: bytes) -> Message:
     """A message in wire form. Never fails: any bytes are a message."""
     if data.startswith(b"\r\n"):
-        return Message((), data[2:], True)
+        return Message((), data, 2, True)
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        return Message(parse_header(data), b"", False)
-    return Message(parse_header(data[:end]), data[end + 4 :], True)
+        return Message(parse_header(data), data, len(data), False)
+    return Message(parse_header(data[:end]), data, end + 4, True)

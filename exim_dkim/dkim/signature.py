@@ -7,11 +7,12 @@ so that one can still say whose signature it claims to be.
 from __future__ import annotations
 
 import binascii
+import functools
 from typing import Any, Final, NamedTuple
 
 from exim_dkim.errors import ParseError
 from exim_dkim.lazypattern import lazy_pattern
-from exim_dkim.message import HeaderField
+from exim_dkim.message import HeaderField, field_name
 from exim_dkim.names import Domain, Selector, split_address
 from exim_dkim.outcome import DkimReason
 from exim_dkim.taglist import DuplicateTagError, parse_tag_list, split_values, without_blanks
@@ -140,7 +141,7 @@ def _read_rest(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
         found["header_canonicalization"], found["body_canonicalization"] = _canonicalizations(tags[b"c"])
     if b"q" in tags and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
-    found["names"] = tuple(split_values(tags[b"h"].lower()))
+    found["names"] = _names(tags[b"h"])
     for name, meaning in _NUMBERS.items():
         if name in tags:
             found[meaning] = _number(tags, name)
@@ -158,6 +159,11 @@ def _check(found: dict[str, Any]) -> None:
         raise _FaultError(DkimReason.IDENTITY_NOT_UNDER_DOMAIN, f"i=@{identity_domain}, d={domain}")
     if b"from" not in found["names"]:
         raise _FaultError(DkimReason.FROM_NOT_SIGNED)
+
+
+@functools.lru_cache(maxsize=1024)  # one sender signs the same fields every day
+def _names(value: bytes) -> tuple[bytes, ...]:
+    return tuple(map(field_name, value.split(b":")))
 
 
 def _canonicalizations(value: bytes) -> tuple[str, str]:

@@ -118,7 +118,9 @@ class Verification:
 async def verify(message: Message, resolver: Resolver, policy: VerificationPolicy, now: float) -> tuple[Verdict, ...]:
     """The verdicts on a whole message. `now` is in seconds since the epoch."""
     verification = await verify_header(message.fields, resolver, policy, now)
-    verification.update(message.body)
+    if verification.wants_body:
+        for chunk in message.body_chunks():
+            verification.update(chunk)
     return verification.finish()
 
 

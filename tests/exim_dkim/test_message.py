@@ -24,7 +24,11 @@ CASES = [
 
 @pytest.mark.parametrize(("data", "fields", "body", "has_body"), CASES)
 def test_parse(data: bytes, fields: list[tuple[bytes, bytes]], body: bytes, has_body: bool) -> None:
-    assert parse_message(data) == Message(tuple(HeaderField(*field) for field in fields), body, has_body)
+    message = parse_message(data)
+    start = len(data) - len(body)
+    assert message == Message(tuple(HeaderField(*field) for field in fields), data, start, has_body)
+    assert message.body == body
+    assert list(message.body_chunks(1)) == [body[index : index + 1] for index in range(len(body))]
 
 
 @pytest.mark.parametrize(
