@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from exim_dkim.commands.exim_config import PARTS, template
 from tests.support.cli import run_cli
+from tests.support.peers import program
+from tests.support.processes import shared_directory
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "exim.conf"
 
@@ -82,3 +85,42 @@ def test_tcp_sockets_as_readsocket_wants_them(tmp_path: Path, socket: str, spec:
 def test_paths_that_exim_would_take_apart(tmp_path: Path) -> None:
     result = run_cli("exim-config", "--filter", "/opt/my tools/exim-dkim-filter", "transport")
     assert "holds characters that Exim would take apart" in result.stderr
+
+
+@pytest.mark.peer("exim")
+@pytest.mark.parametrize("inline", [True, False])
+def test_exim_takes_the_parts(inline: bool) -> None:
+    """The parts, in the places that their headings name, make a configuration that Exim reads."""
+    exim = program("exim4", "exim4-daemon-heavy")
+    options = ("--inline",) if inline else ()
+    text = {name: run_cli("exim-config", *options, name).stdout for name in PARTS}
+    parts = [
+        text["macros"],
+        "primary_hostname = mail.example.org",
+        "domainlist local_domains = example.org",
+        "hostlist relay_from_hosts = <; 127.0.0.1",
+        "acl_smtp_rcpt = acl_check_rcpt",
+        "acl_smtp_data = acl_check_data",
+        "begin acl",
+        text["lookup"],
+        "acl_check_rcpt:",
+        text["rcpt"],
+        "  accept",
+        text["data"],
+        "begin routers",
+        text["router"],
+        "begin transports",
+        text["transport"],
+        "begin retry",
+        "* * F,2h,5m",
+    ]
+    with shared_directory("exim-dkim-config-") as directory:
+        file = directory / "exim.conf"
+        file.write_text("\n".join(parts) + "\n")
+        file.chmod(0o644)
+        for question in (("-bV",), ("-bP", "transport", "remote_smtp_signed"), ("-bP", "router", "outgoing_signed")):
+            done = subprocess.run(
+                [exim, "-C", file, *question], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, done.stderr + done.stdout
+            assert "error" not in done.stderr
