@@ -1,0 +1,140 @@
+"""Expansions as the real Exim makes them, and the same message for ours: `tests/vectors/expansion`.
+
+A template refers to the directory of tables as TABLES, which is a macro for Exim and replaced for us.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.expansion import ExpansionError, Value, expand, parse_template
+from exim_dkim.message import parse_field
+from exim_dkim.system.environment import MessageEnvironment
+from tests.support.peers import program
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "expansion"
+MESSAGE_ID = "1xUwUc-0005KI-1c"
+CONFIGURATION = b"""primary_hostname = my.host.example
+qualify_domain = qual.example
+domainlist locals = a.example : *.b.example : !c.example
+addresslist addrs = a@b.example : *@c.example : d.example
+"""
+
+
+class Vector(NamedTuple):
+    """A template and what it gives: `exim`, and `ours` where we mean to differ. Errors begin with `Failed: `."""
+
+    template: bytes
+    exim: bytes
+    ours: bytes
+
+
+def read_vectors(path: Path) -> list[Vector]:
+    """The vectors of a file; see the README beside it."""
+    vectors: list[Vector] = []
+    template = exim = None
+    for line in path.read_bytes().split(b"\n"):
+        mark, text = line[:2], line[2:]
+        if mark == b"$ ":
+            template = text
+        elif mark == b"= " and template is not None:
+            exim = unescaped(text)
+            vectors.append(Vector(template, exim, exim))
+        elif mark == b"~ " and template is not None and exim is not None:
+            vectors[-1] = Vector(template, exim, unescaped(text))
+    assert vectors, path
+    return vectors
+
+
+def escaped(text: bytes) -> bytes:
+    """A result on one line."""
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b"\t", b"\\t")
+
+
+def unescaped(text: bytes) -> bytes:
+    """The result that a line stands for."""
+    return text.decode("latin-1").encode("ascii", "backslashreplace").decode("unicode_escape").encode("latin-1")
+
+
+class Sandbox:
+    """A spool with one message and a directory of tables, for Exim and for us."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.tables = directory / "tables"
+        (directory / "spool" / "input").mkdir(parents=True)
+        (directory / "log").mkdir()
+        (self.tables / "dir" / "sub").mkdir(parents=True)
+        (self.tables / "dir" / "k.pem").touch()
+        (self.tables / "dir" / "link").symlink_to("k.pem")
+        for name in ("table", "networks"):
+            (self.tables / name).write_bytes((VECTORS / "tables" / name).read_bytes())
+        header = (VECTORS / "message-H").read_bytes()
+        self._spool_file("-H").write_bytes(header)
+        self._spool_file("-D").write_bytes(f"{MESSAGE_ID}-D\n".encode() + b"line one\nline two\n")
+        self._fields = [
+            parse_field(field[:-1].replace(b"\n", b"\r\n")) for kind, field in spool_fields(header) if kind != b"*"
+        ]
+
+    def _spool_file(self, suffix: str) -> Path:
+        return self.directory / "spool" / "input" / (MESSAGE_ID + suffix)
+
+    def environment(self) -> MessageEnvironment:
+        """Our environment for the message."""
+        text = CONFIGURATION + f"spool_directory = {self.directory}/spool\n".encode()
+        return MessageEnvironment(parse_configuration(text), self._fields, message_id=MESSAGE_ID)
+
+    def value(self, template: bytes) -> Value:
+        """What we make of a template. Raises ExpansionError."""
+        return expand(parse_template(template.replace(b"TABLES", os.fsencode(self.tables))), self.environment())
+
+    def ours(self, template: bytes) -> bytes:
+        """What we make of a template, TABLES put back."""
+        try:
+            text = self.value(template).text
+        except ExpansionError as error:
+            text = b"Failed: " + error.message.encode()
+        return self._general(text)
+
+    def _general(self, text: bytes) -> bytes:
+        text = re.sub(rb" \(euid=\d+ egid=\d+\)", b"", text)
+        return text.replace(os.fsencode(self.tables), b"TABLES").replace(os.fsencode(self.directory), b"DIR")
+
+    def exim(self, templates: list[bytes]) -> list[bytes]:
+        """What Exim makes of templates, in one process; marks between them tell the results apart."""
+        configuration = self.directory / "exim.conf"
+        configuration.write_bytes(
+            CONFIGURATION
+            + f"spool_directory = {self.directory}/spool\nlog_file_path = {self.directory}/log/%slog\n".encode()
+            + b"keep_environment =\nTABLES = "
+            + os.fsencode(self.tables)
+            + b"\n"
+        )
+        configuration.chmod(0o644)
+        marks = [b"@@%d@@" % number for number in range(len(templates) + 1)]
+        lines = b"".join(mark + b"\n" + text + b"\n" for mark, text in zip(marks, templates, strict=False))
+        command = [program("exim4", "exim4-daemon-heavy"), "-C", configuration, "-be", "-Mset", MESSAGE_ID]
+        done = subprocess.run(command, input=lines + marks[-1] + b"\n", capture_output=True, timeout=60, check=False)
+        results = []
+        for mark, following in zip(marks, marks[1:], strict=False):
+            _, found, rest = done.stdout.partition(b"> " + mark + b"\n")
+            result, ended, _ = rest.partition(b"> " + following + b"\n")
+            assert found and ended, (mark, done.stderr)
+            results.append(self._general(result[2:-1]))
+        return results
+
+
+def spool_fields(header: bytes) -> list[tuple[bytes, bytes]]:
+    """Type and text of the fields of a -H file, read independently of the parser under test."""
+    fields = []
+    rest = header.partition(b"\n\n")[2]
+    while rest:
+        length = int(rest[:3])
+        fields.append((rest[3:4], rest[5 : 5 + length]))
+        rest = rest[5 + length :]
+    return fields
