@@ -20,6 +20,8 @@ class RecordType(enum.Enum):
     MX = "MX"
     PTR = "PTR"
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is slow, and every cache look-up needs it
+
 
 class Trouble(enum.Enum):
     """Why there are no records. The four are kept apart from the resolver to the answer.
