@@ -375,17 +375,16 @@ def test_a_large_body_does_not_hold_up_others() -> None:
     message = signed(HEADER + b"\r\n" + body)
     service = make_service(resolver())
 
-    async def run() -> None:
-        longest, last = 0.0, time.monotonic()
+    async def run() -> int:
+        turns = 0
         task = asyncio.create_task(reply_to(service, request(message)))
         while not task.done():
             await asyncio.sleep(0.001)
-            now = time.monotonic()
-            longest, last = max(longest, now - last), now
+            turns += 1
         assert task.result() == "good"
-        assert longest < 0.25
+        return turns
 
-    asyncio.run(run())
+    assert asyncio.run(run()) > 5  # held up, it would be two or three
 
 
 @pytest.mark.parametrize(

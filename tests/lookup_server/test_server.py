@@ -1,0 +1,297 @@
+"""The server over real sockets, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import ConfigurationError
+from lookup_server.connection import LINGER
+from lookup_server.listeners import Listener, open_listeners
+from lookup_server.server import Server
+from tests.support.mail import MESSAGE, record, signed
+from tests.support.nameserver import NameServer, silence
+
+REQUEST = b"dkim example.org\ncontrol = dkim_verify\n\n"
+GOOD = REQUEST + signed()
+
+
+def settings_for(directory: Path, options: str = "") -> Settings:
+    zone = directory / "zone"
+    strings = " ".join(f'"{record()[i : i + 250]}"' for i in range(0, len(record()), 250))
+    zone.write_text(f"sel._domainkey.example.org. TXT {strings}\n;! TIMEOUT slow._domainkey.example.org.\n")
+    text = f"lookup_listen = {directory}/l.sock\ndns_zone_file = {zone}\n{options}"
+    return parse_configuration(text.encode(), "test.conf")
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, reread: Callable[[], Settings] | None = None
+) -> AsyncIterator[tuple[Server, list[Listener]]]:
+    listeners = open_listeners(settings, None, {})
+    server = Server(settings, reread)
+    task = asyncio.create_task(server.serve(listeners))
+    try:
+        yield server, listeners
+    finally:
+        server.stop()
+        await asyncio.wait_for(task, 20)
+
+
+async def ask(path: Path, *pieces: bytes, end: bool = True) -> bytes:
+    """A request as Exim sends it: everything, then the end of file; the whole reply."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        if end:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+
+
+def run(tmp_path: Path, check: Callable[[Server, Path], Awaitable[None]], options: str = "") -> None:
+    async def main() -> None:
+        async with serving(settings_for(tmp_path, options)) as (server, _):
+            await check(server, tmp_path / "l.sock")
+            assert server.held == 0
+        assert server.connections == set()
+        assert not (tmp_path / "l.sock").exists()
+
+    asyncio.run(main())
+
+
+def test_requests(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        assert await ask(path, b"ping\n") == b"pong"
+        assert await ask(path, GOOD) == b"good"
+        assert await ask(path, GOOD.replace(b"Alice", b"Eve")) == b"bad"
+        assert await ask(path, REQUEST + MESSAGE) == b"unsigned"
+        assert await ask(path, *(GOOD[i : i + 100] for i in range(0, len(GOOD), 100))) == b"good"
+        assert (await ask(path, b"")).startswith(b"error: the request is empty")
+        assert (await ask(path, b"\0\xff\n" * 100)).startswith(b"error: ")
+
+    run(tmp_path, check)
+
+
+def test_clients_that_do_not_half_close(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        message = signed()
+        head = REQUEST.replace(b"\n\n", b"\nlength = %d\n\n" % len(message))
+        assert await ask(path, head + message, end=False) == b"good"
+        assert await ask(path, head + message + b"trailing junk", end=False) == b"good"
+        assert await ask(path, b"ping\nlength = 0\n\n", end=False) == b"pong"
+        assert (await ask(path, b"dkim\nwrong\n\n", end=False)).startswith(b"error: line 2")
+        assert (await ask(path, b"dkim x\nlength = 9\n\nshort")).startswith(b"error: the request ends")
+
+    run(tmp_path, check)
+
+
+def test_over_inet(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    async def main() -> None:
+        settings = settings_for(tmp_path).replaced({"lookup_listen": f"<; inet:127.0.0.1:{port}".encode()})
+        async with serving(settings) as (_, listeners):
+            assert [listener.local for listener in listeners] == [False]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(GOOD)
+            writer.write_eof()
+            assert await reader.read() == b"good"
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"dkim x.example\ncontrol = dkim_verify\nmessage_exim_id = 1xUw9H-00013Q-2i\n\nFrom: x\n")
+            writer.write_eof()
+            assert b"lookup_spool_over_inet" in await reader.read()
+            writer.close()
+
+    asyncio.run(main())
+
+
+def test_500_connections_at_once(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        asked = [REQUEST + signed().replace(b"Hello", b"Hello %d" % i) if i % 2 else GOOD for i in range(500)]
+        opened = [await asyncio.open_unix_connection(path) for _ in asked]
+        while len(server.connections) < 500:
+            await asyncio.sleep(0.01)
+        for (_, writer), data in zip(opened, asked, strict=True):
+            writer.write(data)
+            writer.write_eof()
+        replies = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in opened)), 20)
+        for _, writer in opened:
+            writer.close()
+        assert replies == [b"bad" if i % 2 else b"good" for i in range(500)]
+
+    run(tmp_path, check)
+
+
+def test_too_many_connections_are_told_to_defer(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        idle = [await asyncio.open_unix_connection(path) for _ in range(3)]
+        assert await ask(path, GOOD) == b"defer"
+        assert await ask(path, GOOD.replace(b"dkim", b"why dkim", 1)) == (
+            b"defer: too many connections (lookup_max_connections)"
+        )
+        for _, writer in idle:
+            writer.close()
+        while server.connections:
+            await asyncio.sleep(0.01)
+        assert await ask(path, GOOD) == b"good"
+
+    run(tmp_path, check, "lookup_max_connections = 3\n")
+
+
+def test_a_request_that_is_too_large_is_drained_and_refused(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        reply = await ask(path, REQUEST + b"X: y\n\n", *[b"z" * 65536] * 100)
+        assert reply.startswith(b"error: the request is longer than 1048576 bytes")
+        assert await ask(path, REQUEST + b"X: y\n\n", b"z" * 900_000) == b"unsigned"
+
+    run(tmp_path, check, "lookup_max_request = 1M\n")
+
+
+def test_memory_for_requests_is_bounded(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        large = REQUEST + signed() + b"more\r\n" * 12_000
+        opened = [await asyncio.open_unix_connection(path) for _ in range(10)]
+        for _, writer in opened:
+            writer.write(large)
+        while server.held + 100_000 < server.max_held:
+            await asyncio.sleep(0.01)
+        for _, writer in opened:
+            await writer.drain()
+            writer.write_eof()
+        replies = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in opened)), 20)
+        for _, writer in opened:
+            writer.close()
+        assert set(replies) == {b"bad", b"defer"}
+
+    run(tmp_path, check, "lookup_max_request = 80K\n")
+
+
+def test_requests_that_never_end(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        began = time.monotonic()
+        replies = await asyncio.gather(
+            ask(path, b"dkim example.org\n", end=False), ask(path, end=False), ask(path, GOOD, end=False)
+        )
+        assert all(b"lookup_request_timeout" in reply for reply in replies)
+        assert 0.9 < time.monotonic() - began < 4
+
+    run(tmp_path, check, "lookup_request_timeout = 1s\n")
+
+
+def test_a_client_that_drips_is_not_kept_for_ever(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        reader, writer = await asyncio.open_unix_connection(path)
+        reply = asyncio.create_task(reader.read())
+        while not reply.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+        assert reply.result().startswith(b"error: ")
+        writer.close()
+
+    run(tmp_path, check, "lookup_request_timeout = 1s\n")
+
+
+def test_clients_that_go_away(tmp_path: Path) -> None:
+    async def check(server: Server, path: Path) -> None:
+        for data in (b"", b"dkim", GOOD):
+            _, writer = await asyncio.open_unix_connection(path)
+            writer.write(data)
+            writer.transport.abort()
+        for _ in range(3):  # closes at once, and does not take the reply
+            _, writer = await asyncio.open_unix_connection(path)
+            writer.write(GOOD)
+            writer.close()
+        assert await ask(path, GOOD) == b"good"
+        deadline = time.monotonic() + LINGER + 2
+        while server.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert server.connections == set()
+
+    run(tmp_path, check)
+
+
+def test_name_servers_that_never_answer(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with NameServer({}, silence) as nameserver:
+            settings = settings_for(tmp_path).replaced(
+                {
+                    "dns_zone_file": b"",
+                    "dns_nameservers": f"127.0.0.1 {nameserver.address.port}".encode(),
+                    "dns_timeout": b"1s",
+                }
+            )
+            async with serving(settings):
+                began = time.monotonic()
+                asked = [REQUEST + signed(selector=f"s{i}") for i in range(50)]
+                replies = await asyncio.gather(*(ask(tmp_path / "l.sock", data) for data in asked))
+                assert set(replies) == {b"defer"}
+                assert time.monotonic() - began < 5
+
+    asyncio.run(main())
+
+
+def test_stop_finishes_what_has_begun(tmp_path: Path) -> None:
+    async def main() -> None:
+        settings = settings_for(tmp_path, "lookup_timeout = 1s\n")
+        listeners = open_listeners(settings, None, {})
+        server = Server(settings)
+        task = asyncio.create_task(server.serve(listeners))
+        path = tmp_path / "l.sock"
+        assert await ask(path, b"ping") == b"pong"
+        reader, writer = await asyncio.open_unix_connection(path)
+        idle_reader, idle_writer = await asyncio.open_unix_connection(path)
+        writer.write(GOOD[:100])
+        server.stop()
+        await asyncio.sleep(0.2)
+        assert not path.exists()
+        with pytest.raises(OSError):
+            await ask(path, b"ping")
+        writer.write(GOOD[100:])
+        writer.write_eof()
+        assert await reader.read() == b"good"
+        assert await idle_reader.read() == b"defer"  # the end of patience
+        await asyncio.wait_for(task, 10)
+        for each in (writer, idle_writer):
+            each.close()
+
+    asyncio.run(main())
+
+
+def test_reload(tmp_path: Path) -> None:
+    new = [settings_for(tmp_path, "lookup_max_request = 2K\n")]
+
+    def reread() -> Settings:
+        if not new:
+            raise ConfigurationError("broken", "test.conf", 7)
+        return new.pop()
+
+    async def main() -> None:
+        async with serving(settings_for(tmp_path), reread) as (server, _):
+            path = tmp_path / "l.sock"
+            long = REQUEST + b"X: " + b"y" * 3000 + b"\n\n"
+            assert await ask(path, long) == b"unsigned"
+            old = server.service
+            server.reload()
+            assert server.service is not old
+            assert (await ask(path, long)).startswith(b"error: ")
+            kept = server.service
+            server.reload()
+            assert server.service is kept
+            assert (await ask(path, long)).startswith(b"error: ")
+
+    asyncio.run(main())
