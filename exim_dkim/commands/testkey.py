@@ -11,11 +11,11 @@ from exim_dkim.commands.arguments import DomainType, SelectorType, config_option
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.configured_keys import missing_options, probe, signing_domains
 from exim_dkim.commands.failure import Failure
-from exim_dkim.commands.findings import Finding, show_findings, status_of
+from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
 from exim_dkim.commands.keystate import NamedKey, examine
 from exim_dkim.commands.output import note
 from exim_dkim.crypto import PrivateKey, load_private_key
-from exim_dkim.errors import KeyFormatError
+from exim_dkim.errors import KeyFormatError, SigningError
 from exim_dkim.names import Domain, Selector
 from exim_dkim.system.blocking import run
 
@@ -62,14 +62,15 @@ def command(
     tells of.
     """
     settings = load_settings(config, macros, required=key is None)
+    faults: list[Finding] = []
     if key is not None:
         if domain is None or selector is None:
             raise click.UsageError("--key needs DOMAIN and SELECTOR: exim-dkim testkey example.org mail2026 --key FILE")
         keys = [NamedKey(domain, selector, read_key(key))]
     else:
-        keys = configured(settings, domain, selector)
+        keys, faults = configured(settings, domain, selector)
     resolver = make_resolver(settings, dns_zone)
-    findings = show_findings(run(_examine(keys, resolver)))
+    findings = show_findings([*run(_examine(keys, resolver)), *faults])
     click.get_current_context().exit(status_of(findings))
 
 
@@ -87,17 +88,27 @@ def read_key(file: str) -> PrivateKey:
         raise Failure(f"{file}: {error}") from None
 
 
-def configured(settings: Settings, domain: Domain | None, selector: Selector | None) -> list[NamedKey]:
-    """The keys that would sign mail from `domain`, or from every domain; `Failure` when there is none."""
+def configured(
+    settings: Settings, domain: Domain | None, selector: Selector | None
+) -> tuple[list[NamedKey], list[Finding]]:
+    """The keys that would sign mail from `domain`, or from every domain, and what is wrong with others.
+
+    `Failure` when there is neither.
+    """
     missing = missing_options(settings)
     if missing:
         raise Failure(f"{settings.file}: {' and '.join(missing)} not set; set it, or name DOMAIN SELECTOR --key FILE")
-    domains = [domain] if domain else signing_domains(settings)
-    if not domains:
+    authors = [domain] if domain else signing_domains(settings)
+    if not authors:
         raise Failure(f"{settings.file}: dkim_domain depends on the message; name the DOMAIN to test")
     keys: dict[tuple[str, str], NamedKey] = {}
-    for author in domains:
-        plan = probe(settings, author, time.time()).plan
+    faults = []
+    for author in authors:
+        try:
+            plan = probe(settings, author, time.time()).plan
+        except SigningError as error:
+            faults.append(Finding(Level.FAIL, f"mail from {author} cannot be signed: {error}"))
+            continue
         for planned in plan.signatures:
             request = planned.request
             if selector is None or request.selector == selector:
@@ -105,7 +116,7 @@ def configured(settings: Settings, domain: Domain | None, selector: Selector | N
                 keys.setdefault((found.domain, found.selector), found)
         for text in plan.notes:
             note(f"exim-dkim: mail from {author}: {text}")
-    if not keys:
+    if not keys and not faults:
         which = f" with selector {selector}" if selector else ""
-        raise Failure(f"{settings.file}: no key signs mail from {' or '.join(domains[:5])}{which}")
-    return list(keys.values())
+        raise Failure(f"{settings.file}: no key signs mail from {' or '.join(authors[:5])}{which}")
+    return list(keys.values()), faults

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import click
@@ -30,6 +31,12 @@ from exim_dkim.words import Key, Word, dkim_word, parse_key
 
 COLUMNS = (Column("result"), Column("message", fold=True), Column("d="), Column("s="), Column("reason"))
 ERROR = "error"
+
+WINDOW = 32
+"""Messages that may wait for DNS at once."""
+
+SMALL = 256 * 1024
+"""A body up to so many bytes is held in memory while its message waits; a larger one is streamed."""
 
 _EPILOG = """\b
 Examples:
@@ -105,6 +112,7 @@ class KeyType(click.ParamType[Key]):
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
 @click.option("--key", type=KeyType(), metavar="KEY", help="Judge by the signatures of this domain or identity only.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave out the messages that are good.")
 @click.option("--allow-unsigned", is_flag=True, help="Let unsigned messages count as good for the exit status.")
 @click.option(
     "--mbox-quoting",
@@ -122,6 +130,7 @@ def command(
     files: tuple[str, ...],
     as_json: bool,
     key: Key | None,
+    quiet: bool,
     allow_unsigned: bool,
     quoting: str,
     now: float | None,
@@ -137,7 +146,7 @@ def command(
         raise click.UsageError("standard input (-) can be read only once")
     settings = load_settings(config, macros)
     judge = Judge(make_resolver(settings, dns_zone), verification_policy(settings), now, key)
-    counts = asyncio.run(_run(judge, files, quoting, as_json))
+    counts = asyncio.run(_run(judge, files, quoting, as_json, quiet))
     if not as_json and counts.total() > 1:
         note(", ".join(f"{count} {word}" for word, count in sorted(counts.items())))
     click.get_current_context().exit(exit_status(counts, allow_unsigned))
@@ -151,7 +160,7 @@ def exit_status(counts: Counter[str], allow_unsigned: bool) -> ExitStatus:
     return ExitStatus.TEMPORARY if counts[Word.DEFER.value] else ExitStatus.OK
 
 
-async def _run(judge: Judge, files: Sequence[str], quoting: str, as_json: bool) -> Counter[str]:
+async def _run(judge: Judge, files: Sequence[str], quoting: str, as_json: bool, quiet: bool) -> Counter[str]:
     """Print the report of every message; how many there were of each result."""
     counts: Counter[str] = Counter()
     sizes = [size_of(file) for file in files]
@@ -159,6 +168,8 @@ async def _run(judge: Judge, files: Sequence[str], quoting: str, as_json: bool) 
     with ProgressBar(sum(filter(None, sizes)) if None not in sizes else None) as bar:
         async for report in _reports(judge, files, quoting, bar):
             counts[report.result] += 1
+            if quiet and report.word is Word.GOOD:
+                continue
             if as_json:
                 bar.pause()
                 say(json_text(report_object(report)))
@@ -173,12 +184,38 @@ async def _run(judge: Judge, files: Sequence[str], quoting: str, as_json: bool) 
 
 
 async def _reports(judge: Judge, files: Sequence[str], quoting: str, bar: ProgressBar) -> AsyncIterator[Report]:
+    """The reports, in order. While DNS is asked for one message, the next small ones are read and begun."""
+    waiting: deque[asyncio.Task[Report]] = deque()
+    for message in _messages(files, quoting, bar):
+        start = _beginning(message)
+        large = sum(map(len, start)) > SMALL
+        if not large:
+            waiting.append(asyncio.create_task(judge.report(message._replace(body=iter(start)))))
+            await asyncio.sleep(0)  # let it ask
+        while waiting and (large or waiting[0].done() or len(waiting) >= WINDOW):
+            yield await waiting.popleft()
+        if large:
+            yield await judge.report(message._replace(body=chain(start, message.body)))
+    while waiting:
+        yield await waiting.popleft()
+
+
+def _messages(files: Sequence[str], quoting: str, bar: ProgressBar) -> Iterator[StoredMessage]:
     for file in files:
         try:
-            for message in read_messages(file, quoting, bar.advance):
-                yield await judge.report(message)
+            yield from read_messages(file, quoting, bar.advance)
         except OSError as error:
-            yield Report(file, Word.UNVERIFIED, problem=os_error_text(error).removeprefix(f"{file}: "))
+            yield StoredMessage(file, b"", iter(()), os_error_text(error).removeprefix(f"{file}: "))
+
+
+def _beginning(message: StoredMessage) -> list[bytes]:
+    """The body's first chunks: all of it when it is small."""
+    chunks: list[bytes] = []
+    size = 0
+    while size <= SMALL and (chunk := next(message.body, b"")):
+        chunks.append(chunk)
+        size += len(chunk)
+    return chunks
 
 
 def report_rows(report: Report, key: Key | None) -> Iterator[tuple[str, str, str, str, str]]:

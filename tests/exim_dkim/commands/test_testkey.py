@@ -133,6 +133,13 @@ class TestConfiguration:
         result = run_cli("testkey", "-C", config, "example.org", "t")
         assert "no key signs mail from example.org with selector t" in result.stderr
 
+    def test_a_broken_key_does_not_hide_the_others(self, config: Path) -> None:
+        (config.parent / "keys" / "example.net.pem").write_text("nonsense")
+        result = run_cli("testkey", "-C", config)
+        assert result.exit_code == 1
+        assert result.stdout.startswith("ok     s._domainkey.example.org:")
+        assert "fail   mail from example.net cannot be signed: " in result.stdout
+
     def test_a_plain_configuration(self, material: Material, tmp_path: Path) -> None:
         config = tmp_path / "plain"
         config.write_text(

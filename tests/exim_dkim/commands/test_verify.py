@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from exim_dkim.commands import output
+from exim_dkim.commands import output, verify
 from exim_dkim.commands.program import SUBCOMMANDS
+from exim_dkim.resolver import Answer, Question, Trouble
 from tests.support.cli import MESSAGE, Material, make_material, run_cli
 
 SEPARATOR = b"From alice@example.org Sun Nov 22 02:45:25 2026\n"
@@ -121,6 +123,44 @@ def test_allow_unsigned(material: Material) -> None:
     arguments = ("--dns-zone", material.zone, material.directory / "good", material.directory / "plain")
     assert run_cli("verify", *arguments).exit_code == 1
     assert run_cli("verify", "--allow-unsigned", *arguments).exit_code == 0
+
+
+def test_quiet(material: Material) -> None:
+    files = [material.directory / name for name in ("good", "bad", "good")]
+    result = run_cli("verify", "-q", "--dns-zone", material.zone, *files)
+    assert [row[0] for row in rows(result.stdout)] == ["bad"]
+    assert result.stderr == "1 bad, 2 good\n"
+    assert run_cli("verify", "-q", "--dns-zone", material.zone, files[0]).stdout == ""
+
+
+@pytest.mark.parametrize("window", [1, 3, 32])
+def test_reports_keep_their_order(material: Material, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    """Small messages wait for DNS side by side, large ones are streamed; nobody sees a difference."""
+    monkeypatch.setattr(verify, "WINDOW", window)
+    monkeypatch.setattr(verify, "SMALL", 400)
+    texts = [material.signed(MESSAGE + b"x" * size + b"\n") for size in (10, 500, 20, 900, 30, 40, 200_000, 50)]
+    mbox = material.write("mixed", b"".join(SEPARATOR + text + b"\n" for text in texts))
+    result = run_cli("verify", "--dns-zone", material.zone, mbox)
+    assert [row[:2] for row in rows(result.stdout)] == [["good", f"{mbox}:{n}"] for n in range(1, len(texts) + 1)]
+
+
+def test_messages_wait_for_dns_side_by_side(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    everybody = asyncio.Event()
+
+    class Slow:
+        """Answers nobody before five have asked."""
+
+        async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
+            asked.append(questions)
+            if len(asked) == 5:
+                everybody.set()
+            await asyncio.wait_for(everybody.wait(), 10)
+            return tuple(Answer(question, trouble=Trouble.NXDOMAIN) for question in questions)
+
+    monkeypatch.setattr(verify, "make_resolver", lambda settings, zone: Slow())
+    mbox = material.write("five", (SEPARATOR + material.signed() + b"\n") * 5)
+    assert [row[0] for row in rows(run_cli("verify", mbox).stdout)] == ["bad"] * 5
 
 
 def test_now(material: Material) -> None:
