@@ -21,7 +21,7 @@ _LONGEST: Final = 985  # bytes of an address, as in Exim 4.97 and later
 _BLANKS = lazy_pattern(rb"[ \t\n\r\v\f]*")
 _COMMENT_TOKEN = lazy_pattern(rb"[^()\\]*(?:(\\.)|(\()|(\)))", re.DOTALL)
 _QUOTED = lazy_pattern(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_ATOM = lazy_pattern(rb'(?:[^\x00-\x20\x7f()<>@,;:\\".\[\]]|\\.)*', re.DOTALL)
+_ATOM = lazy_pattern(rb'(?:[^\x00-\x20\x7f()<>@,;:\\".\[\]]|\\(?:.|\Z))*', re.DOTALL)
 _LABEL = lazy_pattern(rb"(?!-)[A-Za-z0-9-]+")
 _LITERAL = lazy_pattern(rb"\[[!-Z^-~]*\]")
 

@@ -166,12 +166,21 @@ def _texts(condition: Condition, state: State) -> tuple[Value, Value]:
     return evaluate(first, state), evaluate(second, state)
 
 
-def _of_texts(compare: Callable[[bytes, bytes], bool], *, caseless: bool = False) -> ConditionFunction:
+def _of_texts(compare: Callable[[bytes, bytes], bool]) -> ConditionFunction:
     def test(condition: Condition, state: State) -> bool:
         left, right = _texts(condition, state)
-        if caseless:
-            return compare(left.text.lower(), right.text.lower())
         return compare(left.text, right.text)
+
+    return test
+
+
+def _caseless(compare: Callable[[int, int], bool]) -> ConditionFunction:
+    """A comparison in which case does not count; as in Exim, the beginning of a text comes after the text."""
+
+    def test(condition: Condition, state: State) -> bool:
+        left, right = (value.text.lower() for value in _texts(condition, state))
+        order = 1 if left != right and right.startswith(left) else (left > right) - (left < right)
+        return compare(order, 0)
 
     return test
 
@@ -300,24 +309,24 @@ CONDITIONS: Final[dict[bytes, ConditionType]] = {
     b"bool_lax": ConditionType(_parse_one, _boolean),
     b"def": ConditionType(_parse_defined, _defined),
     b"eq": ConditionType(_TWO, _of_texts(bytes.__eq__)),
-    b"eqi": ConditionType(_TWO, _of_texts(bytes.__eq__, caseless=True)),
+    b"eqi": ConditionType(_TWO, _caseless(int.__eq__)),
     b"exists": ConditionType(_parse_one, _exists),
     b"first_delivery": ConditionType(_parse_nothing, _first_delivery),
     b"forall": ConditionType(_parse_each, _for_each),
     b"forany": ConditionType(_parse_each, _for_each),
     b"ge": ConditionType(_TWO, _of_texts(bytes.__ge__)),
-    b"gei": ConditionType(_TWO, _of_texts(bytes.__ge__, caseless=True)),
+    b"gei": ConditionType(_TWO, _caseless(int.__ge__)),
     b"gt": ConditionType(_TWO, _of_texts(bytes.__gt__)),
-    b"gti": ConditionType(_TWO, _of_texts(bytes.__gt__, caseless=True)),
+    b"gti": ConditionType(_TWO, _caseless(int.__gt__)),
     b"inlist": ConditionType(_TWO, _in_list),
     b"inlisti": ConditionType(_TWO, _in_list),
     b"isip": ConditionType(_parse_one, _is_ip),
     b"isip4": ConditionType(_parse_one, _is_ip),
     b"isip6": ConditionType(_parse_one, _is_ip),
     b"le": ConditionType(_TWO, _of_texts(bytes.__le__)),
-    b"lei": ConditionType(_TWO, _of_texts(bytes.__le__, caseless=True)),
+    b"lei": ConditionType(_TWO, _caseless(int.__le__)),
     b"lt": ConditionType(_TWO, _of_texts(bytes.__lt__)),
-    b"lti": ConditionType(_TWO, _of_texts(bytes.__lt__, caseless=True)),
+    b"lti": ConditionType(_TWO, _caseless(int.__lt__)),
     b"match_address": ConditionType(_parse_match, _match),
     b"match_domain": ConditionType(_parse_match, _match),
     b"match_ip": ConditionType(_parse_match, _match),

@@ -20,6 +20,9 @@ from exim_dkim.expansion.evaluate import State, evaluate
 from exim_dkim.expansion.nodes import Branches, Condition, Item, Template
 from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import EMPTY, Value, plain
+from exim_dkim.lazypattern import lazy_pattern
+
+_INTEGER = lazy_pattern(rb"(?:[ \t\n\r\v\f]*([+-]?)([0-9]+))?")
 
 
 def parse_item(parser: Parser, name: bytes, start: int) -> Item:
@@ -281,12 +284,13 @@ def _substr(values: list[Value], state: State) -> Value:
 
 
 def _number(name: str, value: Value, *, signed: bool = False) -> int:
-    text = value.text.strip(BLANKS)
-    digits = text.removeprefix(b"-") if signed else text
-    if digits and not digits.isdigit():
-        raise ExpansionError(f'"{printable(text)}" is not a positive number (in "{name}" expansion)')
-    number = min(int(digits[:18] or b"0"), 1 << 30)
-    return -number if digits != text else number
+    match = _INTEGER.fullmatch(value.text)
+    digits = b"0" if match is None else match[2] or b"0"
+    if match is None or (match[1] == b"-" and digits.strip(b"0") and not signed):
+        kind = "" if signed else " positive"
+        raise ExpansionError(f'"{printable(value.text)}" is not a{kind} number (in "{name}" expansion)')
+    number = min(int(digits[:18]), 1 << 30)
+    return -number if match[1] == b"-" else number
 
 
 ItemParser = Callable[[Parser, bytes, int], Item]

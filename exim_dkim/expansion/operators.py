@@ -120,10 +120,10 @@ def _time_eval(text: bytes) -> bytes:
 def _time_interval(text: bytes) -> bytes:
     from exim_dkim.config.values import format_time
 
-    if not text.isdigit() or len(text) > 18:
+    if text and not (text.isdigit() and len(text) <= 18):
         shown = printable(text)
         raise ExpansionError(f'string "{shown}" is not a positive number in "time_interval" operator')
-    return format_time(int(text)).encode()
+    return format_time(int(text or b"0")).encode()
 
 
 def _listcount(operand: Value, arguments: bytes | None, state: State) -> Value:

@@ -125,8 +125,6 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     fault = file_name_fault(file.text)
     if fault:
         raise ExpansionError(f"failed to open {shown} for search: {fault}")
-    if not key.text:
-        return None
     find = LOOKUPS[kind.name]()
     try:
         found, exact = _search(kind, key, file.text, state, find)

@@ -37,7 +37,7 @@ def find(request: Request) -> Value | None:
     try:
         if request.files.kind(directory, True) != "dir":
             raise LookupFailed(f"failed to open {printable(directory)} for directory search: No such file or directory")
-        if no_dots and key in (b".", b".."):
+        if not key or (no_dots and key in (b".", b"..")):
             return None
         kind = request.files.kind(directory + b"/" + key, False)
     except FileTrouble as error:

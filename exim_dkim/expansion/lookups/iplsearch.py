@@ -14,7 +14,7 @@ def find(request: Request) -> Value | None:
     key = request.key
     if key == b"*":
         return search_lines(request, lambda line: line == b"*")
-    if not ip_version(key):
+    if key and not ip_version(key):
         shown = printable(key)
         raise LookupDeferred(
             f'"{shown}" is not a valid iplsearch key (an IP address, with optional CIDR mask, is wanted): '

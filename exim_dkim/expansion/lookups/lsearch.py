@@ -32,7 +32,7 @@ def search_lines(request: Request, matches: Callable[[bytes], bool]) -> Value | 
         if option != b"ret=full":
             raise LookupDeferred(f"unknown option for lsearch lookup: {printable(option)}")
     lines = iter(_lines(request))
-    for line in lines:
+    for line in lines if request.key else ():
         if line[:1] in (b"", b"#") or line[0] in _BLANKS:
             continue
         key, end = _key(line)
