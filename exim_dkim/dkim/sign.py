@@ -95,6 +95,8 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     chooser = FieldChooser(fields)
     if not chooser.count(b"from"):
         raise SigningError("the message has no From field, which must be signed (RFC 6376 §5.4)")
+    if fields[0].raw[:1] in (b" ", b"\t"):
+        raise SigningError("the message begins with a continuation line, which would become part of the signature")
     unsigned = _format(request, key, body_hash)
     chosen = chooser.choose(names)
     field = HeaderField(b"dkim-signature", unsigned)
