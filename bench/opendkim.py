@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,7 @@ def build(directory: Path = BUILD) -> Path:
     program = directory / "opendkim"
     if not program.exists() or program.stat().st_mtime < SOURCE.stat().st_mtime:
         directory.mkdir(parents=True, exist_ok=True)
-        fresh = directory / "opendkim.new"
+        fresh = directory / f"opendkim.{os.getpid()}"
         subprocess.run([compiler, "-O2", "-o", str(fresh), str(SOURCE), "-lopendkim"], check=True)
         fresh.replace(program)
     return program

@@ -41,7 +41,17 @@ def ratio(times: Sequence[float], reference: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(times, reference, strict=True))
 
 
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def use_one_core() -> None:
-    """Keeps this process and its children on one core, where the system can do that."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    """Keeps this process, and children yet to come, on one core, where the system can do that."""
+    if _CORES:
+        os.sched_setaffinity(0, _CORES[-1:])
+
+
+def leave_to(process: int) -> None:
+    """Keeps `process` on that core and this one away from it, where there are others."""
+    if _CORES:
+        os.sched_setaffinity(process, _CORES[-1:])
+        os.sched_setaffinity(0, _CORES[:-1] or _CORES)
