@@ -10,7 +10,7 @@ from typing import Final
 from exim_dkim.dkim.verify import Verdict
 from exim_dkim.outcome import DkimResult
 from exim_dkim.words import Key, Word, dkim_word
-from lookup_server.reply import one_line
+from lookup_server.reply import MAX_REPLY, one_line
 
 MAX_TOLD: Final = 10
 """Signatures that `why` and the log tell of; a header can hold thousands."""
@@ -27,6 +27,10 @@ class Findings:
     def word_for(self, key: Key | None) -> Word:
         """The word for the signatures of `key`; None: for all signatures."""
         return self.word or dkim_word(self.verdicts, key)
+
+    def chosen(self, key: Key | None) -> list[Verdict]:
+        """The verdicts on the signatures of `key`, or on all."""
+        return [v for v in self.verdicts if key is None or key.matches(v.signature)]
 
     @property
     def temporary(self) -> bool:
@@ -45,14 +49,23 @@ def tell_all(findings: Findings, key: Key | None) -> str:
 
 
 def tell_json(findings: Findings, key: Key | None) -> str:
-    """`json [KEY]`: one object, for `${extract json{dkim}{...}}`."""
+    """`json [KEY]`: one object, for `${extract json{dkim}{...}}`. Signatures beyond the room are only counted."""
+    chosen = findings.chosen(key)
+    signatures: list[str] = []
+    room = MAX_REPLY - 4096
+    for verdict in chosen:
+        signatures.append(json.dumps(_as_json(verdict)))
+        room -= len(signatures[-1]) + 2
+        if room < 0:
+            signatures.pop()
+            break
     told = {
         "dkim": findings.word_for(key).value,
-        "dkim_domains": _good_domains(findings),
+        "dkim_domains": _good_domains(findings)[:MAX_TOLD],
         "why": findings.why,
-        "signatures": [_as_json(v) for v in findings.verdicts if key is None or key.matches(v.signature)],
+        "omitted": len(chosen) - len(signatures),
     }
-    return json.dumps(told, ensure_ascii=True)
+    return f'{json.dumps(told)[:-1]}, "signatures": [{", ".join(signatures)}]}}'
 
 
 def tell_why(findings: Findings, key: Key | None) -> str:
@@ -60,7 +73,7 @@ def tell_why(findings: Findings, key: Key | None) -> str:
     word = findings.word_for(key)
     if findings.word:
         return f"{word.value}: {findings.why}"
-    chosen = [v for v in findings.verdicts if key is None or key.matches(v.signature)]
+    chosen = findings.chosen(key)
     if chosen:
         told = "; ".join(verdict.explanation for verdict in chosen[:MAX_TOLD])
         more = f"; and {len(chosen) - MAX_TOLD} more" if len(chosen) > MAX_TOLD else ""

@@ -18,7 +18,7 @@ from exim_dkim.config.settings import Settings
 from exim_dkim.errors import EximDkimError
 from exim_dkim.system.dns import open_resolver
 from lookup_server.connection import LINGER, Connection
-from lookup_server.listeners import BACKLOG, Listener
+from lookup_server.listeners import Listener
 from lookup_server.notify import notify
 from lookup_server.service import Service
 
@@ -27,6 +27,12 @@ HELD_REQUESTS: Final = 4
 
 DRAIN_BACKLOG: Final = 0.05
 """Seconds at the end, in which connections made before the socket was removed are accepted, and last replies leave."""
+
+ACCEPTED_A_TURN: Final = 32
+"""Connections accepted, and mostly answered, in one turn of the event loop."""
+
+ACCEPT_AGAIN: Final = 0.5
+"""Seconds without accepting when there are no descriptors left."""
 
 log = logging.getLogger("lookup_server")
 
@@ -80,10 +86,9 @@ class Server:
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
                 loop.add_signal_handler(number, action)
-        servers = [
-            await loop.create_server(self._factory(listener), sock=listener.socket, backlog=BACKLOG)
-            for listener in listeners
-        ]
+        for listener in listeners:
+            listener.socket.setblocking(False)
+            loop.add_reader(listener.socket, self._accept, listener, loop)
         log.info("serving on %s", ", ".join(listener.name for listener in listeners))
         notify("READY=1")
         await self._stopped.wait()
@@ -92,13 +97,31 @@ class Server:
         for listener in listeners:
             listener.remove()
         await asyncio.sleep(DRAIN_BACKLOG)
-        for server in servers:
-            server.close()
+        for listener in listeners:
+            loop.remove_reader(listener.socket)
+            listener.socket.close()
         await self._finish()
         log.info("stopped")
 
-    def _factory(self, listener: Listener) -> Callable[[], Connection]:
-        return lambda: Connection(self, listener.local)
+    def _accept(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes the connections that wait."""
+        for _ in range(ACCEPTED_A_TURN):
+            try:
+                client, _ = listener.socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of descriptors: whoever waits is better served later than refused.
+                log.error("cannot accept a connection: %s", error.strerror)
+                loop.remove_reader(listener.socket)
+                loop.call_later(ACCEPT_AGAIN, self._accept_again, listener, loop)
+                return
+            client.setblocking(False)
+            Connection(self, client, listener.local, loop).begin()
+
+    def _accept_again(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        if listener.socket.fileno() >= 0:
+            loop.add_reader(listener.socket, self._accept, listener, loop)
 
     async def _finish(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._grace

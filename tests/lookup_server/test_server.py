@@ -14,7 +14,7 @@ import pytest
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from lookup_server.connection import LINGER
+from lookup_server.connection import LINGER, Connection
 from lookup_server.listeners import Listener, open_listeners
 from lookup_server.server import Server
 from tests.support.mail import MESSAGE, record, signed
@@ -197,13 +197,58 @@ def test_a_client_that_drips_is_not_kept_for_ever(tmp_path: Path) -> None:
     async def check(server: Server, path: Path) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
         reply = asyncio.create_task(reader.read())
-        while not reply.done():
-            writer.write(b"x")
+        while server.connections:
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"x")
             await asyncio.sleep(0.05)
-        assert reply.result().startswith(b"error: ")
+        assert (await reply).startswith(b"error: ")
         writer.close()
 
     run(tmp_path, check, "lookup_request_timeout = 1s\n")
+
+
+def test_a_client_that_does_not_take_its_reply(tmp_path: Path) -> None:
+    long = b"json\ncontrol = dkim_verify\n\n" + b"DKIM-Signature: v=1; d=example.org\n" * 150 + b"\nbody\n"
+
+    async def check(server: Server, path: Path) -> None:
+        clients = []
+        for _ in range(3):
+            client = socket.socket(socket.AF_UNIX)
+            client.setblocking(False)
+            client.connect(str(path))
+            client.sendall(long)
+            client.shutdown(socket.SHUT_WR)
+            clients.append(client)
+        assert len(await ask(path, long)) > 30_000
+        deadline = time.monotonic() + LINGER + 3
+        while server.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert server.connections == set()
+        for client in clients:
+            client.close()
+
+    run(tmp_path, check)
+
+
+def test_a_reply_larger_than_the_socket_holds_arrives_whole(tmp_path: Path) -> None:
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            for each in (ours, theirs):
+                each.setblocking(False)
+            server = Server(settings_for(tmp_path))
+            theirs.sendall(b"json\ncontrol = dkim_verify\n\n" + b"DKIM-Signature: v=1; d=x\n" * 199 + b"\nbody\n")
+            theirs.shutdown(socket.SHUT_WR)
+            Connection(server, ours, True, asyncio.get_running_loop()).begin()
+            reply = b""
+            while data := await asyncio.get_running_loop().sock_recv(theirs, 65536):
+                reply += data
+                await asyncio.sleep(0.001)
+            assert len(reply) > 30_000
+            assert server.connections == set()
+
+    asyncio.run(main())
 
 
 def test_clients_that_go_away(tmp_path: Path) -> None:

@@ -190,6 +190,15 @@ def test_all_and_json() -> None:
     assert [s["domain"] for s in json.loads(of_other)["signatures"]] == ["other.example"]
 
 
+def test_json_with_more_signatures_than_fit_is_still_json() -> None:
+    label = "x" * 60
+    field = f"DKIM-Signature: v=1; d={label}.{label}.{label}.example; s={label}.{label}.{label}; a={'y' * 80}\r\n"
+    (text,) = ask(make_service(resolver()), request(field.encode() * 150 + b"From: a@b\r\n\r\nbody\r\n", "json"))
+    told = json.loads(text)
+    assert told["omitted"] > 0
+    assert len(told["signatures"]) + told["omitted"] == 150
+
+
 def test_json_of_hostile_bytes_is_ascii_and_one_line() -> None:
     field = b"DKIM-Signature: v=1; d=\xff\x00\xe2\x80\xa8; s=\n x; a=" + b"\xfe" * 300 + b"; i=\x01@\xc3\xbc.example\n"
     (text,) = ask(make_service(resolver()), request(field + b"From: a@b\n\nbody\n", "json"))
