@@ -129,6 +129,10 @@ class FieldChooser:
             else:
                 by_name[name] = [field]
 
+    def all(self, name: bytes) -> Sequence[HeaderField]:
+        """The fields of this name (lower case), from the top down."""
+        return self._by_name.get(name, ())
+
     def count(self, name: bytes) -> int:
         """How many fields of this name (lower case) the header has."""
         return len(self._by_name.get(name, ()))

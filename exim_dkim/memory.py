@@ -57,13 +57,16 @@ class MemoryResolver:
         return tuple(map(self._answer, questions))
 
     def _answer(self, question: Question) -> Answer:
-        name = fold_name(question.name)
-        found = self._records.get(Question(name, question.type)) or self._troubles.get(name)
-        if found is None:
-            found = Trouble.NO_DATA if name in self._names else Trouble.NXDOMAIN
+        found = self._records.get(question) or self._look_up(fold_name(question.name), question.type)
         if isinstance(found, Trouble):
             return Answer(question, trouble=found)
         return Answer(question, found)
+
+    def _look_up(self, name: str, record_type: RecordType) -> tuple[bytes, ...] | Trouble:
+        found = self._records.get(Question(name, record_type)) or self._troubles.get(name)
+        if found:
+            return found
+        return Trouble.NO_DATA if name in self._names else Trouble.NXDOMAIN
 
 
 def fold_name(name: str) -> str:

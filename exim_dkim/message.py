@@ -82,11 +82,10 @@ def to_wire(data: bytes) -> bytes:
 
 def parse_field(raw: bytes) -> HeaderField:
     """A field from its text without the final CRLF."""
-    colon = raw.find(b":")
-    if colon <= 0 or raw[0] in _BLANKS:
+    name, colon, _ = raw.partition(b":")
+    if not colon or raw[0] in _BLANKS:
         return HeaderField(b"", raw)
-    written = raw[:colon]
-    return _new(HeaderField, (_USUAL_NAMES.get(written) or written.rstrip(_BLANKS).lower(), raw))
+    return _new(HeaderField, (name.rstrip(_BLANKS).lower(), raw))
 
 
 def parse_header(header: bytes) -> tuple[HeaderField, ...]:
@@ -95,7 +94,7 @@ def parse_header(header: bytes) -> tuple[HeaderField, ...]:
         header = header[:-2]
     if not header:
         return ()
-    return tuple(map(parse_field, _FIELD_START.split(header)))
+    return tuple([parse_field(raw) for raw in _FIELD_START.split(header)])
 
 
 def parse_message(data: bytes) -> Message:

@@ -128,10 +128,8 @@ async def verify_header(
     fields: Sequence[HeaderField], resolver: Resolver, policy: VerificationPolicy, now: float
 ) -> Verification:
     """The header stage: syntax, policy, keys and the signatures themselves. `now` is in seconds since the epoch."""
-    found = [field for field in fields if field.name == FIELD_NAME][:MAX_VERDICTS]
-    if not found:
-        return Verification((), BodyHasher(), policy.partial_body)
     chooser = FieldChooser(fields)
+    found = chooser.all(FIELD_NAME)[:MAX_VERDICTS]
     everything = [_judge_signature(parse_signature(field), chooser, policy, now) for field in found]
     open_ones = [pending for pending in everything if pending.verdict is None]
     for pending in open_ones[policy.max_signatures :]:
@@ -148,10 +146,10 @@ async def verify_header(
 
 
 async def _fetch_keys(open_ones: Sequence[_Pending], resolver: Resolver) -> dict[str, Answer]:
-    names = dict.fromkeys(pending.signature.key_name for pending in open_ones)
-    if not names:
+    if not open_ones:
         return {}
-    answers = await resolver.resolve(*(Question(name, RecordType.TXT) for name in names))
+    names = {pending.signature.key_name: None for pending in open_ones}
+    answers = await resolver.resolve(*[Question(name, RecordType.TXT) for name in names])
     return dict(zip(names, answers, strict=True))
 
 
