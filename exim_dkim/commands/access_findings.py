@@ -9,7 +9,7 @@ import shlex
 import stat
 
 from exim_dkim.commands.findings import Finding, Level
-from exim_dkim.system.access import EXECUTE, WRITE, Barrier, User
+from exim_dkim.system.access import EXECUTE, WRITE, Barrier, User, may
 
 ELSEWHERE = """\
 Install exim-dkim where everybody may go, and use the filter from there, for example:
@@ -26,6 +26,9 @@ def refusal(barrier: Barrier, user: User, what: str, private: bool) -> Finding:
         return Finding(Level.FAIL, f"{what}: {place} does not exist")
     mode = stat.S_IMODE(barrier.status.st_mode)
     verb = "search" if barrier.is_directory and barrier.wanted == EXECUTE else _verbs(barrier.wanted)
+    if may(user, barrier.status, barrier.wanted):
+        text = f"{what}: user {user.name} may not {verb} {place}, though its mode {mode:04o} allows it"
+        return Finding(Level.FAIL, text, f"See: getfacl {shlex.quote(place)}, and what AppArmor or SELinux logs.")
     text = f"{what}: user {user.name} may not {verb} {place} (mode {mode:04o}, owner {owner(barrier.status)})"
     return Finding(Level.FAIL, text, _remedy(barrier, user, private))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from exim_dkim.commands.failure import Failure
 from exim_dkim.errors import ParseError
 from exim_dkim.names import Domain, Selector
 
@@ -82,10 +81,3 @@ def json_text(value: object) -> str:
     import json
 
     return json.dumps(value, ensure_ascii=True)
-
-
-def no_such_option(text: str) -> Failure:
-    """A usage error found late."""
-    from exim_dkim.commands.exits import ExitStatus
-
-    return Failure(text, ExitStatus.USAGE)

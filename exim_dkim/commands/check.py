@@ -29,7 +29,7 @@ from exim_dkim.commands.output import say
 from exim_dkim.config.verification import verification_policy
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.names import Domain
-from exim_dkim.system.access import READ, User, find_barrier
+from exim_dkim.system.access import READ, User, check_access
 
 if TYPE_CHECKING:
     pass
@@ -118,7 +118,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
         return
     yield from _check_configuration(host)
     signs = not missing_options(settings)
-    yield from check_tables(settings, host.user)
+    yield from check_tables(settings, host.user, host.may_try)
     yield from check_keys(settings, host.user, host.may_try, host.domains, time.time())
     if host.with_dns and signs:
         yield from check_dns(settings, host.domains, time.time())
@@ -146,7 +146,7 @@ def _check_user(host: Host, found: EximUser | None) -> Iterator[Finding]:
 
 def _check_configuration(host: Host) -> Iterator[Finding]:
     """The filter reads the configuration as Exim's user."""
-    barrier = find_barrier(host.file, host.user, READ)
+    barrier = check_access(host.file, host.user, READ, host.may_try)
     if barrier is not None:
         yield refusal(barrier, host.user, "configuration", private=True)
     else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from exim_dkim.commands.access_findings import ELSEWHERE, refusal
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.commands.installation import interpreter_of, package_files
-from exim_dkim.system.access import EXECUTE, READ, User, find_barrier
+from exim_dkim.system.access import EXECUTE, READ, User, check_access
 
 _SECONDS = 30
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin"}  # a filter of Exim has little more
@@ -25,19 +25,19 @@ def check_filter(path: str | None, user: User, may_try: bool) -> Iterator[Findin
             "Install the whole package (pip install exim-dkim), or name it with --filter.",
         )
         return
-    faults = list(_path_faults(path, user))
+    faults = list(_path_faults(path, user, may_try))
     yield from faults
     if any(fault.level is Level.FAIL for fault in faults):
         return
-    yield from _packages(user)
+    yield from _packages(user, may_try)
     if may_try:
         yield _trial(path, user)
     else:
         yield Finding(Level.OK, f"filter: by its mode bits, user {user.name} may run {path} (not tried)")
 
 
-def _path_faults(path: str, user: User) -> Iterator[Finding]:
-    barrier = find_barrier(path, user, READ | EXECUTE)
+def _path_faults(path: str, user: User, may_try: bool) -> Iterator[Finding]:
+    barrier = check_access(path, user, READ | EXECUTE, may_try)
     if barrier is not None:
         yield refusal(barrier, user, "filter", private=False)
         return
@@ -45,7 +45,7 @@ def _path_faults(path: str, user: User) -> Iterator[Finding]:
     interpreter = interpreter_of(path)
     if interpreter is None:
         return
-    barrier = find_barrier(interpreter, user, EXECUTE)
+    barrier = check_access(interpreter, user, EXECUTE, may_try)
     if barrier is not None:
         yield refusal(barrier, user, f"the filter's interpreter {interpreter}", private=False)
         return
@@ -62,9 +62,9 @@ def _open_to_others(path: str, what: str) -> Iterator[Finding]:
         )
 
 
-def _packages(user: User) -> Iterator[Finding]:
+def _packages(user: User, may_try: bool) -> Iterator[Finding]:
     for name, file in package_files().items():
-        barrier = find_barrier(file, user, READ)
+        barrier = check_access(file, user, READ, may_try)
         if barrier is not None:
             yield refusal(barrier, user, f"package {name} of the filter", private=False)
 

@@ -19,7 +19,7 @@ from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.crypto import load_private_key
 from exim_dkim.errors import EximDkimError, KeyFormatError
 from exim_dkim.names import Domain
-from exim_dkim.system.access import EXECUTE, READ, User, find_barrier, run_as
+from exim_dkim.system.access import EXECUTE, READ, User, check_access, run_as
 from exim_dkim.system.permissions import key_warning
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ _TABLE_OPTIONS = (
 )
 
 
-def check_tables(settings: Settings, user: User) -> Iterator[Finding]:
+def check_tables(settings: Settings, user: User, may_try: bool) -> Iterator[Finding]:
     """Findings about the files and directories that the signing options name; keys are left to `check_keys`."""
     keys = set(key_files(settings))
     for path in literal_paths(settings, _TABLE_OPTIONS):
         if path in keys:
             continue
         wanted = READ | EXECUTE if os.path.isdir(path) else READ
-        barrier = find_barrier(path, user, wanted)
+        barrier = check_access(path, user, wanted, may_try)
         if barrier is not None:
             yield refusal(barrier, user, "signing options", private=True)
         else:
@@ -94,7 +94,7 @@ def check_dns(settings: Settings, domains: Sequence[Domain], now: float) -> Iter
 
 
 def _check_key_file(file: str, user: User, may_try: bool) -> Iterator[Finding]:
-    barrier = find_barrier(file, user, READ)
+    barrier = check_access(file, user, READ, may_try)
     if barrier is not None:
         yield refusal(barrier, user, "private key", private=True)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exim_dkim.commands.access_findings import group_name, refusal
 from exim_dkim.commands.findings import Finding, Level
-from exim_dkim.system.access import READ, WRITE, Barrier, User, find_barrier, run_as
+from exim_dkim.system.access import READ, WRITE, Barrier, User, check_access, run_as
 from exim_dkim.system.lookup_client import Address, LookupFailure, ask, parse_address, request_head
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def check_sockets(settings: Settings, user: User, may_try: bool) -> Iterator[Fin
 
 
 def _check_socket(address: Address, user: User, may_try: bool) -> Finding:
-    barrier = find_barrier(address.path, user, READ | WRITE) if address.path else None
+    barrier = check_access(address.path, user, READ | WRITE, may_try) if address.path else None
     if barrier is not None and barrier.status is None:
         return Finding(Level.FAIL, f"socket {address}: {barrier.place} does not exist: no server runs", _START)
     if barrier is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import shutil
 import subprocess
@@ -80,8 +79,3 @@ def _group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
-
-
-def is_root() -> bool:
-    """True when this process may become another user."""
-    return os.geteuid() == 0

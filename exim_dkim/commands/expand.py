@@ -10,7 +10,7 @@ import click
 from exim_dkim.commands.arguments import config_option, define_option
 from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.exits import ExitStatus
-from exim_dkim.commands.messages import message_environment, read_header
+from exim_dkim.commands.messages import message_environment, queued_environment, read_header
 from exim_dkim.commands.output import is_terminal, note, printable
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import Environment, Value, expand, parse_template
@@ -19,6 +19,7 @@ _EPILOG = """\b
 Examples:
   exim-dkim expand '${lc:EXAMPLE.ORG}'
   exim-dkim expand --message mail.eml '${lc:${domain:$rh_from:}}'
+  exim-dkim expand --message-id 1xUw9H-00013Q-2i '$sender_address'
   exim-dkim expand --set dkim_domain=example.org --show-taint \\
       '${lookup {$dkim_domain.pem} dsearch,ret=full {/etc/exim-dkim/keys}}'
   exim-dkim expand < strings
@@ -33,6 +34,7 @@ configuration file.
 @click.option(
     "-m", "--message", metavar="FILE", type=click.Path(), help="The message that $h_from: and others look at."
 )
+@click.option("--message-id", metavar="ID", help="A message in Exim's queue: its header, sender, ACL variables ...")
 @click.option("--sender", metavar="ADDRESS", help="The envelope sender: $sender_address.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a variable, such as dkim_domain.")
 @click.option(
@@ -43,6 +45,7 @@ configuration file.
 def command(
     strings: tuple[str, ...],
     message: str | None,
+    message_id: str | None,
     sender: str | None,
     assignments: tuple[str, ...],
     show_taint: bool,
@@ -54,7 +57,12 @@ def command(
     Put a STRING in single quotes, so that the shell leaves its $ alone. An error shows the place with a caret.
     """
     settings = load_settings(config, macros)
-    environment = message_environment(settings, read_header(message) if message else (), sender)
+    if message and message_id:
+        raise click.UsageError("name a --message or a --message-id, not both")
+    if message_id:
+        environment = queued_environment(settings, message_id)
+    else:
+        environment = message_environment(settings, read_header(message) if message else (), sender)
     working = dict(map(_assignment, assignments))
     good = True
     for text in strings or _lines():

@@ -42,6 +42,21 @@ def message_environment(settings: Settings, fields: Sequence[HeaderField], sende
     return MessageEnvironment(settings, fields, {b"sender_address": address})
 
 
+def queued_environment(settings: Settings, message_id: str) -> Environment:
+    """What expansions may ask for, for a message in the spool of the configuration; `Failure` when it is not there."""
+    from exim_dkim.system.environment import MessageEnvironment
+    from exim_dkim.system.spool import SpoolError, SpoolNameError, read_spool_header
+
+    spool = settings.string("spool_directory")
+    try:
+        header = read_spool_header(spool, "", message_id, split=settings.boolean("split_spool_directory"))
+    except (SpoolNameError, SpoolError) as error:
+        raise Failure(str(error)) from None
+    text = b"".join(field.text for field in header.fields if field.type != b"*")
+    fields = parse_header(text.replace(b"\n", b"\r\n"))
+    return MessageEnvironment(settings, fields, message_id=message_id, spool_directory=spool)
+
+
 def key_reader(settings: Settings) -> Callable[[str], bytes]:
     """Reads private keys by the rules of the configuration; raises `KeyFormatError` with place and remedy."""
     from exim_dkim.system.files import FileAccessError, read_private_key

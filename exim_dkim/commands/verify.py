@@ -42,6 +42,7 @@ _EPILOG = """\b
 Examples:
   exim-dkim verify message.eml
   exim-dkim verify --key example.org ~/Maildir /var/mail/alice
+  exim-dkim verify --quiet /var/spool/exim4/input
   swaks --dump-mail … | exim-dkim verify - --json
   exim-dkim verify old.mbox --now 1751360400 --dns-zone keys.zone
 \b
@@ -140,7 +141,8 @@ def command(
 ) -> None:
     """Verify the DKIM signatures of messages.
 
-    FILE is a message, an mbox, a Maildir directory, or - for standard input.
+    FILE is a message, an mbox, a Maildir directory, a message or all messages in Exim's queue (.../input/ID-H or
+    .../input), or - for standard input.
     """
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")

@@ -1,8 +1,9 @@
-"""Messages from files, mbox files, Maildir directories and standard input, streamed: no message is ever held whole.
+"""Messages from files, mbox files, Maildirs, Exim's queue and standard input, streamed: none is ever held whole.
 
-A file that begins with `From ` is an mbox (RFC 4155 and its relatives), a directory with `cur` and `new` a Maildir,
-anything else one message. Messages come out in wire form, by the rule of `message.to_wire`: when the first line ends in
-CRLF the text is taken as it is, in any other every LF becomes CRLF.
+A file that begins with `From ` is an mbox (RFC 4155 and its relatives), a directory with `cur` and `new` a Maildir, one
+with files named `ID-H` Exim's queue (`exim_queue.py`), anything else one message. Messages come out in wire form, by
+the rule of `message.to_wire`: when the first line ends in CRLF the text is taken as it is, in any other every LF
+becomes CRLF.
 
 Contract: the body of a message must be read before the next message is asked for; what was not read is skipped.
 """
@@ -53,15 +54,17 @@ class StoredMessage(NamedTuple):
 def read_messages(
     path: str, quoting: str = "mboxo", on_read: Callable[[int], None] | None = None
 ) -> Iterator[StoredMessage]:
-    """The messages of a file, mbox, Maildir, or standard input (`-`); `OSError` when `path` cannot be read.
+    """The messages of a file, mbox, Maildir, Exim's queue, standard input (`-`); `OSError` if `path` cannot be read.
 
     `on_read` is told of every number of bytes read.
     """
     if path == STDIN:
         yield from _messages_of(sys.stdin.buffer, "stdin", quoting, on_read)
     elif os.path.isdir(path):
-        for file in _maildir_files(path):
-            yield from _messages_of_maildir_file(file, on_read)
+        for file in _files_in(path):
+            yield from _messages_of_one_file(file, on_read)
+    elif _is_queue_file(path):
+        yield from _messages_of_one_file(path, on_read)
     else:
         with open(path, "rb") as stream:
             yield from _messages_of(stream, path, quoting, on_read)
@@ -78,26 +81,51 @@ def size_of(path: str) -> int | None:
         if path == STDIN:
             return None
         if os.path.isdir(path):
-            return sum(os.path.getsize(file) for file in _maildir_files(path))
-        return os.path.getsize(path) if os.path.isfile(path) else None
+            return sum(map(_size_of_message, _files_in(path)))
+        return _size_of_message(path) if os.path.isfile(path) else None
     except OSError:
         return None
 
 
-def _maildir_files(path: str) -> list[str]:
+def _files_in(path: str) -> list[str]:
+    """The messages in a Maildir, or in the `input` directory of Exim's spool."""
     folders = [os.path.join(path, name) for name in ("cur", "new")]
-    if not all(map(os.path.isdir, folders)):
-        raise OSError(errno.EISDIR, "is a directory, but not a Maildir (no cur and new in it)", path)
-    return [
-        os.path.join(folder, name)
-        for folder in folders
-        for name in sorted(os.listdir(folder))
-        if not name.startswith(".")
-    ]
+    if all(map(os.path.isdir, folders)):
+        return [
+            os.path.join(folder, name)
+            for folder in folders
+            for name in sorted(os.listdir(folder))
+            if not name.startswith(".")
+        ]
+    from exim_dkim.system.exim_queue import queue_files
+
+    files = queue_files(path)
+    if not files and os.path.basename(os.path.abspath(path)) != "input":
+        raise OSError(
+            errno.EISDIR, "is a directory, but neither a Maildir (no cur and new in it) nor Exim's queue", path
+        )
+    return files
 
 
-def _messages_of_maildir_file(file: str, on_read: Callable[[int], None] | None) -> Iterator[StoredMessage]:
-    """One message; a mail reader may move or delete a file at any time, which must not end the whole run."""
+def _is_queue_file(path: str) -> bool:
+    if not path.endswith("-H"):
+        return False
+    from exim_dkim.system.exim_queue import is_queue_file
+
+    return is_queue_file(path)
+
+
+def _size_of_message(file: str) -> int:
+    return os.path.getsize(file[:-2] + "-D" if _is_queue_file(file) else file)
+
+
+def _messages_of_one_file(file: str, on_read: Callable[[int], None] | None) -> Iterator[StoredMessage]:
+    """One message; another program may move or delete a file at any time, which must not end the whole run."""
+    if _is_queue_file(file):
+        from exim_dkim.system.exim_queue import read_queued
+
+        yield from read_queued(file, on_read)
+        return
     try:
         stream = open(file, "rb")  # noqa: SIM115 (closed below; only opening may fail here)
     except OSError as error:

@@ -304,7 +304,8 @@ class TestFilter:
         assert "not tried" in finding.text
 
     def test_homes_are_no_place_for_it(self, user: User) -> None:
-        finding = refusal(Barrier("/root", os.stat("/"), EXECUTE), user, "filter", private=False)
+        closed = os.stat_result((stat.S_IFDIR | 0o700, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+        finding = refusal(Barrier("/root", closed, EXECUTE), user, "filter", private=False)
         assert finding.remedy == ELSEWHERE
 
     def test_shebangs(self, directory: Path) -> None:

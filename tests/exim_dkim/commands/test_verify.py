@@ -82,7 +82,7 @@ def test_mbox_and_maildir(material: Material, tmp_path: Path) -> None:
     (tmp_path / "new" / "1").write_bytes(material.signed())
     assert run_cli("verify", "--dns-zone", material.zone, tmp_path).exit_code == 0
     result = run_cli("verify", "--dns-zone", material.zone, material.directory)
-    assert "not a Maildir" in result.stdout
+    assert "neither a Maildir" in result.stdout
     assert result.exit_code == 1
 
 

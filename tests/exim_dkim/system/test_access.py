@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from exim_dkim.system.access import EXECUTE, READ, WRITE, User, current_user, find_barrier, may, named_user, run_as
+from exim_dkim.commands.access_findings import refusal
+from exim_dkim.system import access
+from exim_dkim.system.access import (
+    EXECUTE,
+    READ,
+    WRITE,
+    User,
+    check_access,
+    current_user,
+    find_barrier,
+    may,
+    named_user,
+    run_as,
+)
 
 OTHER = User("somebody", 65000, 65001, (65002,))
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes another user")
@@ -126,3 +139,23 @@ def test_trying_and_mode_bits_agree(place: Path) -> None:
             file.chmod(mode)
             tried = run_as(OTHER, lambda: os.access(file, os.R_OK))
             assert tried == (find_barrier(str(file), OTHER, READ) is None), (oct(mode), group)
+            assert tried == (check_access(str(file), OTHER, READ, may_try=True) is None)
+
+
+@ROOT_ONLY
+def test_what_mode_bits_do_not_tell(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An access control list may give or take what the mode does not: what is tried counts."""
+    file = place / "f"
+    file.write_text("x")
+    file.chmod(0o600)
+    monkeypatch.setattr(access, "run_as", lambda user, action: True)
+    assert check_access(str(file), OTHER, READ, may_try=True) is None
+    assert check_access(str(file), OTHER, READ, may_try=False) is not None
+    file.chmod(0o644)
+    monkeypatch.setattr(access, "run_as", lambda user, action: False)
+    barrier = check_access(str(file), OTHER, READ, may_try=True)
+    assert barrier is not None
+    assert "though its mode 0644 allows it" in refusal(barrier, OTHER, "key", private=True).text
+    missing = check_access(str(place / "none"), OTHER, READ, may_try=True)
+    assert missing is not None
+    assert missing.status is None

@@ -121,7 +121,7 @@ def test_maildir(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_no_maildir(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="not a Maildir"):
+    with pytest.raises(OSError, match="neither a Maildir"):
         list(mailbox.read_messages(str(tmp_path)))
 
 
