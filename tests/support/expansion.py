@@ -5,17 +5,21 @@ A template refers to the directory of tables as TABLES, which is a macro for Exi
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.expansion import ExpansionError, Value, expand, parse_template
 from exim_dkim.message import parse_field
 from exim_dkim.system.environment import MessageEnvironment
 from tests.support.peers import program
+
+T = TypeVar("T")
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "expansion"
 MESSAGE_ID = "1xUwUc-0005KI-1c"
@@ -24,6 +28,14 @@ qualify_domain = qual.example
 domainlist locals = a.example : *.b.example : !c.example
 addresslist addrs = a@b.example : *@c.example : d.example
 """
+
+
+def attempt(function: Callable[..., T], *arguments: Any) -> T | ExpansionError:
+    """What a function returns, or its ExpansionError; any other exception is a fault."""
+    try:
+        return function(*arguments)
+    except ExpansionError as error:
+        return error
 
 
 class Vector(NamedTuple):
@@ -118,13 +130,14 @@ class Sandbox:
         configuration.chmod(0o644)
         marks = [b"@@%d@@" % number for number in range(len(templates) + 1)]
         lines = b"".join(mark + b"\n" + text + b"\n" for mark, text in zip(marks, templates, strict=False))
-        command = [program("exim4", "exim4-daemon-heavy"), "-C", configuration, "-be", "-Mset", MESSAGE_ID]
+        command = [program("exim4", "exim4-daemon-heavy"), "-C", str(configuration), "-be", "-Mset", MESSAGE_ID]
         done = subprocess.run(command, input=lines + marks[-1] + b"\n", capture_output=True, timeout=60, check=False)
         results = []
-        for mark, following in zip(marks, marks[1:], strict=False):
+        for mark, following in itertools.pairwise(marks):
             _, found, rest = done.stdout.partition(b"> " + mark + b"\n")
             result, ended, _ = rest.partition(b"> " + following + b"\n")
-            assert found and ended, (mark, done.stderr)
+            assert found, (mark, done.stderr)
+            assert ended, (following, done.stderr)
             results.append(self._general(result[2:-1]))
         return results
 
