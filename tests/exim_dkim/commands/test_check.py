@@ -236,7 +236,8 @@ class TestFilter:
 
     @pytest.fixture
     def user(self) -> User:
-        return User("nobody", NOBODY.pw_uid, NOBODY.pw_gid)
+        """Somebody else than who runs the tests; root can become that user."""
+        return User("nobody", NOBODY.pw_uid, NOBODY.pw_gid) if ROOT else User("nobody", 64999, 64999)
 
     def script(self, directory: Path, interpreter: str, code: str = "echo exim-dkim-filter 1.0") -> Path:
         file = directory / "exim-dkim-filter"
