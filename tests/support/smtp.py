@@ -178,6 +178,8 @@ class _Session(socketserver.StreamRequestHandler):
             if verb == b"DATA":
                 self.say("354 go ahead")
                 wire = self.read_data()
+                if wire is None:
+                    return
                 kept = Received(sender, tuple(recipients), unstuffed(wire), wire)
                 cast(_SinkServer, self.server).received.put(kept)
                 self.say("250 kept")
@@ -192,11 +194,14 @@ class _Session(socketserver.StreamRequestHandler):
     def say(self, text: str) -> None:
         self.wfile.write(text.encode() + b"\r\n")
 
-    def read_data(self) -> bytes:
+    def read_data(self) -> bytes | None:
+        """What comes before the final dot; None when the client goes away without it."""
         lines = []
-        while (line := self.rfile.readline(MAX_LINE)) not in (b".\r\n", b""):
+        while line := self.rfile.readline(MAX_LINE):
+            if line == b".\r\n":
+                return b"".join(lines)
             lines.append(line)
-        return b"".join(lines)
+        return None
 
 
 def _path(line: bytes) -> str:
