@@ -229,7 +229,9 @@ def address_list(text: bytes) -> bytes:
     return b"".join(parts)
 
 
-_PIECE = lazy_pattern(rb"""\\. | "(?:[^"\\]|\\.)*(?:"|\Z) | \( | [<>,:] | [^\\"(<>,:]+ | \\""", re.DOTALL | re.VERBOSE)
+_PIECE = lazy_pattern(
+    rb"""\\. | "(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z) | \( | [<>,:] | [^\\"(<>,:]+ | \\""", re.DOTALL | re.VERBOSE
+)
 
 
 def split_addresses(text: bytes) -> list[bytes]:

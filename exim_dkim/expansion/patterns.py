@@ -34,6 +34,14 @@ def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value |
     return _match(_Matcher(kind, subject, state), items, 0)
 
 
+class _Excluded(Exception):
+    """A negated line of a file matches: that decides the list which names the file."""
+
+    def __init__(self, found: Value) -> None:
+        super().__init__()
+        self.found = found
+
+
 class _Matcher:
     """What is compared, and by which rules."""
 
@@ -52,7 +60,10 @@ def _match(matcher: _Matcher, items: bytes, depth: int) -> Value | None:
     for text in split_list(items):
         negated = text.startswith(b"!")
         pattern = text[1:].lstrip(_BLANKS) if negated else text
-        found = _match_pattern(matcher, pattern, depth)
+        try:
+            found = _match_pattern(matcher, pattern, depth)
+        except _Excluded as excluded:
+            return excluded.found if negated else None
         if found is not None:
             return None if negated else found
     return plain(b"") if negated else None
@@ -98,7 +109,9 @@ def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
         negated = text.startswith(b"!")
         pattern = text[1:].lstrip(_BLANKS) if negated else text
         if pattern and (found := _match_pattern(matcher, pattern, depth + 1)) is not None:
-            return None if negated else found
+            if negated:
+                raise _Excluded(found)
+            return found
     return None
 
 

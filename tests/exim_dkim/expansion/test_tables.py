@@ -1,0 +1,60 @@
+"""The tables of operators, items, conditions and look-ups: each name is tried, and none is known twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion import EmptyEnvironment, expand, parse_template
+from exim_dkim.expansion.conditions import CONDITIONS
+from exim_dkim.expansion.items import ITEMS
+from exim_dkim.expansion.lookups import LOOKUPS
+from exim_dkim.expansion.operators import OPERATORS
+from exim_dkim.expansion.parse import ITEM_NAMES
+from exim_dkim.expansion.variables import KNOWN, acl_hint, is_known
+from tests.support.expansion import VECTORS, read_vectors
+
+TEMPLATES = b"\n".join(vector.template for vector in read_vectors(VECTORS / "same.txt"))
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_every_operator_has_vectors(name: bytes) -> None:
+    assert re.search(rb"\$\{" + re.escape(name) + rb"[_:]", TEMPLATES)
+
+
+@pytest.mark.parametrize("name", sorted(ITEMS))
+def test_every_item_has_vectors(name: bytes) -> None:
+    assert re.search(rb"\$\{" + re.escape(name) + rb"[ {]", TEMPLATES)
+    assert name in ITEM_NAMES
+
+
+@pytest.mark.parametrize("name", sorted(CONDITIONS))
+def test_every_condition_has_vectors(name: bytes) -> None:
+    assert re.search(rb"[ !{]" + re.escape(name) + rb"[ {:}]", TEMPLATES)
+
+
+@pytest.mark.parametrize("name", sorted(LOOKUPS))
+def test_every_lookup_type_has_vectors(name: bytes) -> None:
+    assert re.search(rb"\}" + re.escape(name) + rb"[*,{]", TEMPLATES)
+
+
+@pytest.mark.parametrize("name", sorted(ITEM_NAMES - set(ITEMS)))
+def test_items_that_are_not_there_yet_say_so(name: bytes) -> None:
+    with pytest.raises(ExpansionError, match=f'expansion item "{name.decode()}" is not supported yet'):
+        parse_template(b"${" + name + b"{a}{b}{c}}")
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_every_variable_of_exim_is_known_and_may_be_empty(name: bytes) -> None:
+    assert expand(parse_template(b"[${" + name + b"}]"), EmptyEnvironment()).text == b"[]"
+
+
+def test_names_of_variables() -> None:
+    for name in (b"acl_c_x", b"acl_m0", b"acl_c", b"r_name", b"auth1", b"auth4", b"regex9"):
+        assert is_known(name), name
+    for name in (b"acl_cx", b"auth0", b"auth5", b"authx", b"regex100", b"n0", b"", b"Sender_address"):
+        assert not is_known(name), name
+    assert "must start acl_c or acl_m" in acl_hint(b"acl_x")
+    assert "6th character" in acl_hint(b"acl_cx")
