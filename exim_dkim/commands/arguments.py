@@ -12,6 +12,9 @@ from exim_dkim.names import Domain, Selector
 
 DEFAULT_CONFIGURATION = "/etc/exim-dkim/exim-dkim.conf"
 
+EPOCH = click.IntRange(0, 1 << 40)
+"""Seconds since 1970."""
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

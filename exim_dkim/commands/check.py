@@ -14,6 +14,7 @@ import click
 
 from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION, DomainType, config_option, define_option
+from exim_dkim.commands.check_acl import check_acl
 from exim_dkim.commands.check_exim import check_exim
 from exim_dkim.commands.check_filter import check_filter
 from exim_dkim.commands.check_keys import check_dns, check_keys, check_tables
@@ -118,6 +119,12 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
         return
     yield from _check_configuration(host)
     signs = not missing_options(settings)
+    if signs and not settings.is_set("dkim_strict"):
+        yield Finding(
+            Level.WARN,
+            "signing: dkim_strict is not set: mail that cannot be signed goes out unsigned, and nobody notices",
+            "Set dkim_strict = true, or false if that is what you want.",
+        )
     yield from check_tables(settings, host.user, host.may_try)
     yield from check_keys(settings, host.user, host.may_try, host.domains, time.time())
     if host.with_dns and signs:
@@ -125,6 +132,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
     yield from check_server(settings)
     yield from check_sockets(settings, host.user, host.may_try)
     yield from check_exim(host.filter_path, signs)
+    yield from check_acl(settings, host.user)
 
 
 def _check_user(host: Host, found: EximUser | None) -> Iterator[Finding]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 
-from exim_dkim.commands.exim_user import find_exim
+from exim_dkim.commands.exim_user import ask_exim, find_exim
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.commands.installation import FILTER_NAME
 
@@ -17,7 +16,6 @@ ENOUGH_ADDITION = 2048
 """Bytes that SIZE should have in reserve: one signature takes 500 to 1000, and there may be two."""
 
 _HEADING = re.compile(r"(\S+) transport:")
-_SECONDS = 20
 # Variables that hold text of the mail, which Exim (since 4.96) does not let into a command.
 _TAINTED = re.compile(
     r"\$\{?(?:sender_\w+|[rbl]?h(?:eader)?_\S+|local_part\b|domain\b|recipients\b|original_\w+|return_path"
@@ -31,8 +29,8 @@ def check_exim(filter_path: str | None, signs: bool) -> Iterator[Finding]:
     if program is None:
         yield Finding(Level.WARN, "Exim: no exim or exim4 in PATH or /usr/sbin; its configuration was not looked at")
         return
-    text = _list_transports(program)
-    if text is None:
+    text = ask_exim("transports")
+    if text is None or not _HEADING.search(text):
         yield Finding(Level.WARN, f"Exim: {program} -bP transports says nothing to this user; run the check as root")
         return
     users = [(name, options) for name, options in parse_transports(text).items() if uses_filter(options)]
@@ -41,17 +39,6 @@ def check_exim(filter_path: str | None, signs: bool) -> Iterator[Finding]:
     if not users and signs:
         remedy = "Paste what this prints: exim-dkim exim-config router transport"
         yield Finding(Level.WARN, f"Exim: no transport has {FILTER_NAME} as its transport_filter", remedy)
-
-
-def _list_transports(program: str) -> str | None:
-    try:
-        done = subprocess.run(
-            [program, "-bP", "transports"], capture_output=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    text = done.stdout.decode("utf-8", "backslashreplace")
-    return text if done.returncode == 0 and _HEADING.search(text) else None
 
 
 def parse_transports(text: str) -> Transports:

@@ -87,7 +87,8 @@ def check_dns(settings: Settings, domains: Sequence[Domain], now: float) -> Iter
         except EximDkimError:
             continue  # check_keys has said so
         for planned in plan.signatures:
-            named = NamedKey(planned.request.domain, planned.request.selector, planned.key)
+            request = planned.request
+            named = NamedKey(request.domain, request.selector, planned.key, request.hash_name)
             if named.record_name not in seen:
                 seen.add(named.record_name)
                 yield from run(examine(named, resolver))

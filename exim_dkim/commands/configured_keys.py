@@ -69,8 +69,10 @@ def key_files(settings: Settings) -> list[str]:
     """Files that lie where the configuration keeps private keys; they need not all be in use."""
     places = [*literal_paths(settings, ("dkim_private_key",)), settings.string("key_directory")]
     files: dict[str, None] = {}
+    template = settings.template("dkim_private_key")
+    only_one = template is not None and template.constant is not None
     for place in filter(None, places):
-        if os.path.isfile(place) and place.endswith(_KEY_SUFFIXES):
+        if os.path.isfile(place) and (only_one or place.endswith(_KEY_SUFFIXES)):
             files[place] = None
         elif os.path.isdir(place):
             names = sorted(os.listdir(place))[:MAX_DOMAINS]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from importlib import resources
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -17,9 +17,6 @@ from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.installation import FILTER_NAME, find_filter
 from exim_dkim.commands.lookup import configured_address
 from exim_dkim.commands.output import say, warn
-
-if TYPE_CHECKING:
-    from exim_dkim.system.lookup_client import Address
 
 # The time that Exim waits must be longer than the server's own limit, lookup_timeout; readsocket's default is 5s.
 EXTRA_SECONDS: Final = 2
@@ -80,7 +77,7 @@ def command(
 ) -> None:
     """Print the ACL, router and transport text for Exim, with the real paths of this installation."""
     settings = load_settings(config, macros)
-    socket = socket_text or readsocket_spec(configured_address(settings))
+    socket = socket_text or configured_address(settings).readsocket_spec
     if not socket.startswith("/"):
         warn(f"{socket}: over TCP the server does not read the body of a message from Exim's spool; use a Unix socket")
     values = {
@@ -137,14 +134,6 @@ def substituted(text: str, values: dict[str, str]) -> str:
     """`text` with the values in place of the macros."""
     pattern = re.compile("|".join(map(re.escape, values)))
     return pattern.sub(lambda match: values[match[0]], text)
-
-
-def readsocket_spec(address: Address) -> str:
-    """An address as `${readsocket` wants it."""
-    if address.path:
-        return address.path
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"inet:{host}:{address.port}"
 
 
 def _installed_filter() -> str:

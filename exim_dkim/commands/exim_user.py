@@ -11,7 +11,7 @@ from typing import NamedTuple
 # Where distributions put the program; root's PATH in cron and su often lacks them.
 _EXIM_PATHS = ("exim4", "exim", "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/exim/bin/exim", "/usr/local/sbin/exim")
 _USUAL_NAMES = ("Debian-exim", "exim", "mailnull", "mail")
-_EXIM_SECONDS = 10
+_EXIM_SECONDS = 20
 
 
 class EximUser(NamedTuple):
@@ -44,18 +44,24 @@ def find_exim_user(name: str | None = None) -> EximUser | None:
     )
 
 
-def exim_options(*names: str) -> dict[str, str]:
-    """Main options of the installed Exim (`exim -bP`); those that cannot be had are missing."""
+def ask_exim(*words: str) -> str | None:
+    """What the installed Exim prints for `exim -bP WORDS`; None when there is none, or it does not say."""
     program = find_exim()
     if program is None:
-        return {}
+        return None
+    command = [program, "-bP", *words]
     try:
         done = subprocess.run(
-            [program, "-bP", *names], capture_output=True, text=True, timeout=_EXIM_SECONDS, check=False
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_EXIM_SECONDS, check=False
         )
-    except (OSError, subprocess.SubprocessError, UnicodeError):
-        return {}
-    lines = (line.partition(" = ") for line in done.stdout.splitlines())
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "backslashreplace") if done.returncode == 0 else None
+
+
+def exim_options(*names: str) -> dict[str, str]:
+    """Main options of the installed Exim; those that cannot be had are missing."""
+    lines = (line.partition(" = ") for line in (ask_exim(*names) or "").splitlines())
     return {name.strip(): value.strip() for name, equals, value in lines if equals and name.strip() in names}
 
 

@@ -22,6 +22,7 @@ class NamedKey(NamedTuple):
     domain: str
     selector: str
     key: PrivateKey
+    hash_name: str = "sha256"
 
     @property
     def record_name(self) -> str:
@@ -34,17 +35,17 @@ class NamedKey(NamedTuple):
         return format_key_record(self.key.type, self.key.public_der())
 
 
-async def examine(named: NamedKey, resolver: Resolver, hash_name: str = "sha256") -> list[Finding]:
+async def examine(named: NamedKey, resolver: Resolver) -> list[Finding]:
     """Ask DNS for the key record and compare; findings, the answer to the main question first."""
     (answer,) = await resolver.resolve(Question(named.record_name, RecordType.TXT))
-    return [*compare(named, answer, hash_name), *_own_faults(named)]
+    return [*compare(named, answer), *_own_faults(named)]
 
 
-def compare(named: NamedKey, answer: Answer, hash_name: str = "sha256") -> list[Finding]:
+def compare(named: NamedKey, answer: Answer) -> list[Finding]:
     """Findings from one DNS answer."""
     if answer.trouble is not None or not answer.records:
         return [_not_there(named, answer)]
-    verdicts = [_judge_record(named, record, hash_name) for record in answer.records]
+    verdicts = [_judge_record(named, record) for record in answer.records]
     good = [findings for findings in verdicts if all(f.level is not Level.FAIL for f in findings)]
     found = good[0] if good else verdicts[0]
     if len(answer.records) > 1:
@@ -64,21 +65,21 @@ def _not_there(named: NamedKey, answer: Answer) -> Finding:
     return Finding(Level.FAIL, f"{name}: not published: the name has no TXT record{detail}", publish)
 
 
-def _judge_record(named: NamedKey, text: bytes, hash_name: str) -> list[Finding]:
+def _judge_record(named: NamedKey, text: bytes) -> list[Finding]:
     name = named.record_name
     publish = "Publish this record:\n" + zone_text(name, named.record_text)
     try:
         record = parse_key_record(text)
     except ParseError as error:
         return [Finding(Level.FAIL, f"{name}: not a key record: {error.message}", publish)]
-    fault = _record_fault(named, record, hash_name)
+    fault = _record_fault(named, record)
     if fault:
         return [Finding(Level.FAIL, f"{name}: {fault}", publish)]
     size = f"{named.key.type}, {named.key.bits} bits"
     return [Finding(Level.OK, f"{name}: the published key matches the private key ({size})"), *_hints(name, record)]
 
 
-def _record_fault(named: NamedKey, record: KeyRecord, hash_name: str) -> str:
+def _record_fault(named: NamedKey, record: KeyRecord) -> str:
     """What keeps the record from fitting the key; empty when it fits."""
     if not record.version_known:
         return "the record has an unknown version; it must begin with v=DKIM1"
@@ -91,10 +92,10 @@ def _record_fault(named: NamedKey, record: KeyRecord, hash_name: str) -> str:
     except KeyFormatError as error:
         return f"the published key is damaged: {error}"
     # What counts is that signatures verify: the same key can be written in several ways.
-    if not public.verify(named.key.sign(_PROBE, hash_name), _PROBE, hash_name):
+    if not public.verify(named.key.sign(_PROBE, named.hash_name), _PROBE, named.hash_name):
         return "mismatch: another key is published than the private key here"
-    if record.hashes is not None and hash_name not in record.hashes:
-        return f"the record permits other hashes only (h={':'.join(record.hashes)[:60]}), not {hash_name}"
+    if record.hashes is not None and named.hash_name not in record.hashes:
+        return f"the record permits other hashes only (h={':'.join(record.hashes)[:60]}), not {named.hash_name}"
     if not record.for_mail:
         return f"the record is not for mail (s={':'.join(record.services)[:60]})"
     return ""

@@ -92,9 +92,7 @@ Exit status, by the word that the reply is, or with `why` begins with:
     show_default=True,
     help="Ask with control = dkim_verify, as after that control.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True, help="Seconds to wait."
-)
+@click.option("--timeout", type=click.IntRange(1, 3600), default=5, show_default=True, help="Seconds to wait.")
 @config_option("Find the socket (lookup_listen) in this file.")
 @define_option()
 def command(
@@ -102,7 +100,7 @@ def command(
     socket_text: str | None,
     values: tuple[str, ...],
     verify: bool,
-    timeout: float,
+    timeout: int,
     config: str | None,
     macros: dict[str, str],
 ) -> None:

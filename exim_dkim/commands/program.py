@@ -6,6 +6,7 @@ Every exception of a subcommand ends here, as one line and an exit status.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -96,7 +97,10 @@ def program() -> None:
 
 
 def run_program(arguments: Sequence[str]) -> int:
-    """Run the group outside any test harness: broken pipes and interrupts included."""
+    """Run the group outside any test harness: broken pipes, poor locales and interrupts included."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         program.main(args=list(arguments), prog_name=PROGRAM_NAME)
     except SystemExit as end:

@@ -112,7 +112,7 @@ def configured(
         for planned in plan.signatures:
             request = planned.request
             if selector is None or request.selector == selector:
-                found = NamedKey(request.domain, request.selector, planned.key)
+                found = NamedKey(request.domain, request.selector, planned.key, request.hash_name)
                 keys.setdefault((found.domain, found.selector), found)
         for text in plan.notes:
             note(f"exim-dkim: mail from {author}: {text}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from exim_dkim.commands.arguments import config_option, define_option, json_text, zone_option
+from exim_dkim.commands.arguments import EPOCH, config_option, define_option, json_text, zone_option
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
@@ -29,7 +29,13 @@ from exim_dkim.resolver import Resolver
 from exim_dkim.system.mailbox import QUOTINGS, STDIN, StoredMessage, read_messages, size_of
 from exim_dkim.words import Key, Word, dkim_word, parse_key
 
-COLUMNS = (Column("result"), Column("message", fold=True), Column("d="), Column("s="), Column("reason"))
+COLUMNS = (
+    Column("result"),
+    Column("message", fold=True),
+    Column("d=", fold=True),
+    Column("s=", fold=True),
+    Column("reason"),
+)
 ERROR = "error"
 
 WINDOW = 32
@@ -123,7 +129,7 @@ class KeyType(click.ParamType[Key]):
     show_default=True,
     help="How the mbox marks lines that begin with From: Exim writes mboxo.",
 )
-@click.option("--now", type=float, metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
+@click.option("--now", type=EPOCH, metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
 @zone_option()
 @config_option("Take the verification and DNS options from this file.")
 @define_option()
@@ -134,7 +140,7 @@ def command(
     quiet: bool,
     allow_unsigned: bool,
     quoting: str,
-    now: float | None,
+    now: int | None,
     dns_zone: str | None,
     config: str | None,
     macros: dict[str, str],

@@ -27,6 +27,12 @@ class Address(NamedTuple):
     host: str = ""
     port: int = 0
 
+    @property
+    def readsocket_spec(self) -> str:
+        """The address as Exim's `${readsocket` wants it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.path or f"inet:{host}:{self.port}"
+
     def __str__(self) -> str:
         if self.path:
             return self.path

@@ -34,6 +34,7 @@ OPTIONS = """\
 dkim_domain = ${lookup {${domain:$rh_from:}} lsearch,ret=key {DIRECTORY/domains}}
 dkim_selector = s
 dkim_private_key = ${lookup {$dkim_domain.pem} dsearch,ret=full {DIRECTORY/keys}{$value}{0}}
+dkim_strict = true
 lookup_listen = DIRECTORY/socket
 lookup_spool_directories = DIRECTORY/spool
 """
@@ -65,6 +66,7 @@ class Site(NamedTuple):
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(check, "check_exim", lambda *arguments: iter(()))
+    monkeypatch.setattr(check, "check_acl", lambda *arguments: iter(()))
     monkeypatch.setattr(check, "find_filter", lambda: None)
     with shared_directory("exim-dkim-check-") as directory:
         made = Site(directory)
@@ -89,6 +91,12 @@ def test_a_good_site(site: Site) -> None:
     assert text.count("fail") == 2  # no filter, no server
     assert f"fail   socket {site.directory}/socket: {site.directory}/socket does not exist: no server runs" in text
     assert "fail   filter: there is no exim-dkim-filter" in text
+
+
+def test_signing_that_fails_open(site: Site) -> None:
+    assert "dkim_strict is not set" not in site.check()[1]
+    site.config.write_text(site.config.read_text().replace("dkim_strict = true\n", ""))
+    assert "warn   signing: dkim_strict is not set" in site.check()[1]
 
 
 @ROOT_ONLY
@@ -164,9 +172,9 @@ def test_domains_without_a_key(site: Site) -> None:
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        ("nonsense = 1\n", ':6: main option "nonsense" unknown'),
-        ("dkim_identity = ${lc:x\n", ":6: failed to expand dkim_identity"),
-        ("dkim_verify_min_keysizes = rsa\n", ":6: dkim_verify_min_keysizes: 'rsa' is not TYPE=BITS"),
+        ("nonsense = 1\n", ':7: main option "nonsense" unknown'),
+        ("dkim_identity = ${lc:x\n", ":7: failed to expand dkim_identity"),
+        ("dkim_verify_min_keysizes = rsa\n", ":7: dkim_verify_min_keysizes: 'rsa' is not TYPE=BITS"),
     ],
 )
 def test_wrong_configurations(site: Site, more: str, text: str) -> None:
@@ -223,7 +231,7 @@ def test_the_server_user_and_the_spool(site: Site) -> None:
     os.chown(spool, 0, NOBODY.pw_gid)
     assert f"ok     server: user nobody may read messages in {spool}" in site.check()[1]
     site.configure("user = no-such-user-here\n")
-    assert f"{site.config}:6: there is no user no-such-user-here on this host" in site.check()[1]
+    assert f"{site.config}:7: there is no user no-such-user-here on this host" in site.check()[1]
 
 
 class TestFilter:
@@ -373,6 +381,6 @@ def test_the_real_exim_is_understood() -> None:
         pytest.skip("Exim is not installed: apt-get install exim4-daemon-heavy")
     assert exim_user.exim_options("exim_user").get("exim_user")
     if ROOT:
-        text = check_exim._list_transports(program)
+        text = exim_user.ask_exim("transports")
         assert text is not None
         assert "driver" in next(iter(parse_transports(text).values()))
