@@ -27,7 +27,7 @@ def test_every_option_is_described(name: str) -> None:
     assert command is not None
     text = section(name)
     for parameter in command.params:
-        names = set(parameter.opts) - COMMON
+        names = {*parameter.opts, *parameter.secondary_opts} - COMMON
         if isinstance(parameter, click.Option) and names:
             assert any(re.search(rf"{option}\b", text) for option in names), names
 
