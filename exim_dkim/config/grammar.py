@@ -25,10 +25,12 @@ _BEGIN = lazy_pattern(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
 _TRAP = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
 _MACRO_NAME = lazy_pattern(r"[A-Z][A-Za-z0-9_]*\Z")
 
+_SIGNED_FIELDS: Final = DEFAULT_SIGN_HEADERS.replace("=", "").replace("+", "").encode()
+
 # Exim's own names for its list of fields to sign, and for the same with every field signed once more than it is there.
 BUILT_IN_MACROS: Final = {
-    b"_DKIM_SIGN_HEADERS": DEFAULT_SIGN_HEADERS.encode(),
-    b"_DKIM_OVERSIGN_HEADERS": b"+" + DEFAULT_SIGN_HEADERS.replace(":", ":+").encode(),
+    b"_DKIM_SIGN_HEADERS": _SIGNED_FIELDS,
+    b"_DKIM_OVERSIGN_HEADERS": b"+" + _SIGNED_FIELDS.replace(b":", b":+"),
 }
 
 

@@ -1,0 +1,194 @@
+"""The configuration file as a whole: settings or one error that tells where and what."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.config.options import OPTIONS
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import ConfigurationError
+from tests.support.peers import program
+
+
+def parse(text: bytes) -> Settings:
+    return parse_configuration(text, "/etc/x.conf")
+
+
+def test_a_whole_file() -> None:
+    found = parse(
+        b"KEYS = /etc/keys\n"
+        b"dkim_domain = ${lc:${domain:$rh_from:}}\n"
+        b'dkim_private_key = "KEYS/$dkim_domain.pem"\n'
+        b"hide lookup_timeout = 3s\n"
+        b"no_dkim_verify_partial_body\n"
+        b"split_spool_directory\n"
+        b"lookup_socket_mode = 0666\n"
+        b"lookup_max_request = 1M\n"
+        b"dns_nameservers = <; ::1 ; 127.0.0.1 5353\n"
+        b"domainlist ours = a.example : b.example\n"
+    )
+    assert found.text("dkim_private_key") == b"/etc/keys/$dkim_domain.pem"
+    assert found.seconds("lookup_timeout") == 3
+    assert found.is_hidden("lookup_timeout")
+    assert not found.boolean("dkim_verify_partial_body")
+    assert found.boolean("split_spool_directory")
+    assert found.integer("lookup_socket_mode") == 0o666
+    assert found.size("lookup_max_request") == 1 << 20
+    assert found.items("dns_nameservers") == ("::1", "127.0.0.1 5353")
+    assert found.named_lists == {("domain", "ours"): b"a.example : b.example"}
+    assert found.place("split_spool_directory") == ("/etc/x.conf", 6)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"foo = 1", 'main option "foo" unknown'),
+        (b"no_foo", 'main option "no_foo" unknown'),
+        (b"dkim_domian = x", 'main option "dkim_domian" unknown (did you mean "dkim_domain"?)'),
+        (b"user = a\nuser = b", '"user" option set for the second time'),
+        (b"no_user = a", "negation prefix applied to a non-boolean option"),
+        (b"user", "unexpected end of line (data missing) after user"),
+        (b"user a", 'missing "=" after user'),
+        (b"= foo", "option setting expected: = foo"),
+        (b".foo x", "option setting expected: .foo x"),
+        (b"split_spool_directory x", "extra characters follow boolean option split_spool_directory"),
+        (b"no_split_spool_directory = yes", "extra characters follow boolean option no_split_spool_directory"),
+        (b"begin transports", '"transports" is not a known configuration section name'),
+        (b"domainlist x", "missing '=' after \"x\""),
+        (b"domainlist x = a\ndomainlist x = b", 'duplicate name "x" for a named domain list'),
+        (b"dns_timeout = 5", "invalid time value for dns_timeout"),
+        (b"Foo bar", "malformed macro definition"),
+        (
+            b"Dkim_domain = x",
+            '"Dkim_domain = …" would define a macro, because it begins with a capital letter; '
+            "write dkim_domain to set the option",
+        ),
+    ],
+)
+def test_faults(line: bytes, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(b"# first\n\n" + line)
+    assert caught.value.message == message
+    assert caught.value.line == 3 + line.count(b"\n")
+    assert str(caught.value) == f"configuration error in line {caught.value.line} of /etc/x.conf:\n  {message}"
+
+
+def test_a_macro_in_capitals_may_have_the_name_of_an_option() -> None:
+    assert parse(b"DKIM_DOMAIN = x.example\ndkim_domain = DKIM_DOMAIN").text("dkim_domain") == b"x.example"
+
+
+def test_macros_of_exim_are_there() -> None:
+    found = parse(b".ifdef _DKIM_SIGN_HEADERS\ndkim_sign_headers = _DKIM_OVERSIGN_HEADERS\n.endif")
+    assert found.text("dkim_sign_headers").startswith(b"+From:+Sender:")
+
+
+def test_macros_of_the_command_line() -> None:
+    assert parse_configuration(b"A = x\nuser = A", macros={"A": "y"}).string("user") == "y"
+    with pytest.raises(ConfigurationError, match="must begin with a capital"):
+        parse_configuration(b"", macros={"a": "y"})
+
+
+def test_nothing_is_included_unless_it_is_given() -> None:
+    with pytest.raises(ConfigurationError, match="no file can be included here"):
+        parse_configuration(b".include /etc/passwd")
+
+
+PIECES = st.sampled_from(
+    [name.encode() for name in OPTIONS]
+    + b' |=| = |\n|\n|no_|hide |domainlist |begin |\\|"|5s|10M|0660|yes|A|Dkim_domain|#|.ifdef A|.endif'.split(b"|")
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=20).map(b"".join)))
+def test_any_text_is_settings_or_the_one_error(text: bytes) -> None:
+    try:
+        found = parse(text)
+    except ConfigurationError as error:
+        assert error.message.isprintable()  # noqa: PT017 - either outcome is right
+        return
+    assert all(isinstance(found.shown(name), str) for name in OPTIONS)
+
+
+# Options that Exim has, too; each line is given to both.
+SHARED = b"primary_hostname qualify_domain split_spool_directory message_body_newlines headers_charset".split()
+BOTH = [
+    b"primary_hostname = a b",
+    b'primary_hostname = "a\\x41b"',
+    b'primary_hostname = "a',
+    b'primary_hostname = "a" b',
+    b"primary_hostname =",
+    b"primary_hostname",
+    b"primary_hostname x",
+    b"no_primary_hostname = x",
+    b"primary_hostname = a\\\n   b \\\n# comment\n c",
+    b"primary_hostname = a \\\n\nqualify_domain = b",
+    b"primary_hostname = a\nprimary_hostname = b",
+    b"split_spool_directory",
+    b"split_spool_directory = YES",
+    b"split_spool_directory =",
+    b"split_spool_directory = maybe",
+    b"split_spool_directory = yes x",
+    b"split_spool_directory x",
+    b"not_split_spool_directory",
+    b"no_split_spool_directory = yes",
+    b"hide primary_hostname = a",
+    b"FOO = x\nprimary_hostname = aFOOb FOO",
+    b"FOO = x\nBAR = FOO.y\nprimary_hostname = BAR",
+    b"FOO = x\nFOO = y",
+    b"FOO == x",
+    b"FOO = x\nAFOO = y",
+    b"FOO = x\nFOO == y\nprimary_hostname = FOO",
+    b"FOO",
+    b"FOO = x\n.ifdef FOO\nprimary_hostname = a\n.else\nprimary_hostname = b\n.endif",
+    b".ifndef FOO\nprimary_hostname = a\n.elifdef BAR\nprimary_hostname = c\n.else\nprimary_hostname = b\n.endif",
+    b".ifdef FOO\nprimary_hostname = a",
+    b".endif",
+    b".include /nonexistent/file",
+    b".include_if_exists /nonexistent/file\nprimary_hostname = a",
+    b".include_if_exists relative",
+    b"= x",
+    b"begin nosuch",
+    b"domainlist a = b\ndomainlist a = c",
+    b"domainlist a",
+]
+
+
+def ours(text: bytes) -> str:
+    """Settings as `-bP` prints them, or the error."""
+    try:
+        found = parse_configuration(text, read_include=lambda path: None)
+    except ConfigurationError as error:
+        return error.message
+    shown = []
+    for name in (option.decode() for option in SHARED):
+        if found.is_set(name):
+            value = found.shown(name)
+            no = "" if value == "true" else "no_"
+            shown.append(f"{name} = {value}" if OPTIONS[name].type != "boolean" else f"{no}{name}")
+    return "\n".join(shown)
+
+
+@pytest.mark.peer("exim")
+@pytest.mark.parametrize("text", BOTH)
+def test_exim_agrees(text: bytes, tmp_path: Path) -> None:
+    configuration = tmp_path / "exim.conf"
+    configuration.write_bytes(text + b"\n")
+    tmp_path.chmod(0o755)
+    command = [program("exim4", "exim4-daemon-heavy"), "-C", str(configuration), "-bP", *map(bytes.decode, SHARED)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    message = re.search(r"Exim configuration error[^\n]*\n\s*(.*)", done.stdout + done.stderr)
+    wanted = ours(text)
+    if message is not None:
+        assert message[1].strip() == wanted
+    else:
+        set_here = {line.split(" ")[0] for line in wanted.split("\n")}
+        printed = [line for line in done.stdout.split("\n") if line.split(" ")[0] in set_here]
+        assert "\n".join(printed) == wanted
