@@ -50,7 +50,7 @@ Exit status (any but 0 makes Exim keep the message and try again later):
   64  the command line is wrong
   75  it could not be signed and dkim_strict is true, or it could not be read or written
   78  the configuration file is wrong
-What happened is in syslog (facility mail); on stderr only where that is not the message's way.
+What happened is in syslog (facility mail); on stderr only where that is a terminal or a file.
 """
 
 

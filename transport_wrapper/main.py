@@ -1,13 +1,14 @@
 """`exim-dkim-filter`: descriptors, exit status and log of the filter; the work is in `filter.py`.
 
 Exim gives a filter one pipe for both stdout and stderr, so a single warning would become part of the message. Before
-anything that could write is imported, stderr is therefore pointed away, unless it is plainly another file.
+anything that could write is imported, stderr is therefore pointed away, unless it is a terminal or a file.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import stat
 import sys
 
 TYPE_CHECKING = False  # as typing's, without importing it before descriptor 2 is safe
@@ -28,15 +29,20 @@ def main() -> None:
 
 
 def guard_standard_error() -> bool:
-    """Point descriptor 2 to /dev/null where it is the same file as descriptor 1; True when that was done."""
+    """Point descriptor 2 to /dev/null unless people read it; True when that was done.
+
+    A pipe or socket may be Exim's, also where a shell script has put another pipe on descriptor 1. So only a terminal,
+    or a file that is not the output, is let be.
+    """
     try:
-        same = os.path.samestat(os.fstat(1), os.fstat(2)) and not os.isatty(2)
+        status = os.fstat(2)
+        safe = os.isatty(2) or (stat.S_ISREG(status.st_mode) and not os.path.samestat(status, os.fstat(1)))
     except OSError:  # one of them is closed
-        same = True
-    if same:
+        safe = False
+    if not safe:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 2)
-    return same
+    return not safe
 
 
 def run(words: list[str], quiet: bool) -> int:
