@@ -20,11 +20,13 @@ NATIVE_SIGNER = Path(__file__).with_name("native_signer.conf")
 BODIES = {
     "text": b"Hello Bob\r\n",
     "dots": b".\r\n..\r\n.a\r\n...\r\n",
-    "empty": b"",
+    "one empty line": b"\r\n",
     "empty lines": b"\r\n\r\ntext \t\r\n\r\n\r\n",
     "8 bit": "Grüße\r\n".encode() + bytes(range(128, 256)) + b"\r\n",
     "long line": b"x" * 990 + b"\r\n",
 }
+SIGNED_BODIES = {name: body for name, body in BODIES.items() if body.strip()}
+"""Without the one for which Exim's `simple` is wrong: see test_empty_body."""
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +44,12 @@ def receiver(world: World, nameserver: Unbound) -> Exim:
     return world.receiver("native", macros, extra="queue_only", resolver=nameserver.resolv_conf)
 
 
-def both(exim: Exim, reply: Reply) -> tuple[list[str], str]:
-    """What Exim found for each signature, and our word, for the message of this reply."""
+def both(exim: Exim, reply: Reply) -> tuple[set[str], str]:
+    """What Exim found for the signatures, and our word, for the message of this reply."""
     assert reply.code == 250, reply
     identifier = reply.text.partition("id=")[2]
     word = exim.wait_for_log(rf"{identifier} DKIM (\S+) for")[1]
-    return re.findall(rf"^.* {identifier} native DKIM (\S+) for", exim.main_log(), re.MULTILINE), word
+    return set(re.findall(rf"^.* {identifier} native DKIM (\S+) for", exim.main_log(), re.MULTILINE)), word
 
 
 @pytest.mark.parametrize("canonicalization", ["relaxed", "simple", "simple/relaxed", "relaxed/simple"])
@@ -57,7 +59,7 @@ def test_exim_passes_what_the_filter_signs(world: World, receiver: Exim, body: b
     world.configure("hop", f"{SIGNING}dkim_canon = {canonicalization}\n")
     reply = submit(sender.port, message(body=body), sender="alice@example.org", recipients=["bob@rx.example"])
     delivered = sender.wait_for_log(rf"{reply.text.partition('id=')[2]} => .* C=\".*250 OK id=(\S+)\"")
-    assert both(receiver, Reply(250, f"OK id={delivered[1]}")) == (["pass", "pass"], "good")
+    assert both(receiver, Reply(250, f"OK id={delivered[1]}")) == ({"pass"}, "good")
 
 
 HEADERS = {
@@ -72,7 +74,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("body", SIGNED_BODIES.values(), ids=SIGNED_BODIES)
 def test_good_for_what_exim_signs(world: World, receiver: Exim, header: bytes, body: bytes) -> None:
     sender = world.other_exim(
         "native-signer",
@@ -82,7 +84,15 @@ def test_good_for_what_exim_signs(world: World, receiver: Exim, header: bytes, b
     text = message(header=header, body=body)
     reply = submit(sender.port, text, sender="alice@example.org", recipients=["bob@rx.example"])
     delivered = sender.wait_for_log(rf"{reply.text.partition('id=')[2]} => .* C=\".*250 OK id=(\S+)\"")
-    assert both(receiver, Reply(250, f"OK id={delivered[1]}")) == (["pass"], "good")
+    assert both(receiver, Reply(250, f"OK id={delivered[1]}")) == ({"pass"}, "good")
+
+
+def test_empty_body(receiver: Exim) -> None:
+    """With `simple`, a body that is not there is hashed as one CRLF (RFC 6376 §3.4.3); Exim 4.96 hashes nothing."""
+    for canonicalization in ("simple/simple", "relaxed/relaxed"):
+        text = signed(message(body=b""), canonicalization=canonicalization)
+        reply = submit(receiver.port, text, sender="", recipients=["bob@rx.example"])
+        assert both(receiver, reply)[1] == "good"
 
 
 def changed(text: bytes, old: bytes, new: bytes) -> bytes:
@@ -104,19 +114,19 @@ COMPARED = {
     "no such key": (signed(message(), selector="nowhere"), "invalid", "bad"),
     "revoked": (signed(message(), selector="revoked"), "invalid", "bad"),
     "name server refuses": (signed(message(), selector="broken"), "invalid", "defer"),
-    "expired": (signed(message(), timestamp=1_700_000_000, expiration=1_700_000_100), "invalid", "bad"),
+    "expired": (signed(message(), timestamp=1_700_000_000, expiration=1_700_000_100), "pass", "bad"),
 }
 
 
 @pytest.mark.parametrize("by", ["data", "bdat"])
 @pytest.mark.parametrize(("text", "status", "word"), COMPARED.values(), ids=COMPARED)
 def test_same_message_same_opinion(receiver: Exim, text: bytes, status: str, word: str, by: str) -> None:
-    """Exim has no word of its own for a temporary failure of DNS; ours is `defer`."""
+    """Exim has no word of its own for a temporary failure of DNS, and 4.96 does not look at x=."""
     with Client(receiver.port) as client:
         client.hello()
         client.envelope("", ["bob@rx.example"])
         reply = client.data(text) if by == "data" else client.bdat(text)
-        assert both(receiver, reply) == ([status], word)
+        assert both(receiver, reply) == ({status}, word)
 
 
 def test_nothing_amiss(receiver: Exim) -> None:
