@@ -41,23 +41,22 @@ class Body(Protocol):
 
 
 class RequestBody:
-    """A body that came with the request. `wire`: its lines end in CRLF already."""
+    """A body that came with the request: `message` from `start` on. `wire`: its lines end in CRLF already."""
 
     identity: Identity = ()
 
-    def __init__(self, data: bytes, wire: bool) -> None:
-        self.size = len(data)
-        self._data = data
+    def __init__(self, message: bytes, start: int, wire: bool) -> None:
+        self.size = len(message) - start
+        self._message = message
+        self._start = start
         self._wire = wire
 
     def feed(self, update: Callable[[bytes], None]) -> None:
-        if self.size <= CHUNK:
-            update(self._data if self._wire else self._data.replace(b"\n", b"\r\n"))
-            return
-        _feed(iter(self._data[i : i + CHUNK] for i in range(0, self.size, CHUNK)), update, self._wire)
+        positions = range(self._start, len(self._message), CHUNK)
+        _feed((self._message[i : i + CHUNK] for i in positions), update, self._wire)
 
     def close(self) -> None:
-        pass
+        self._message = b""
 
 
 class SpoolBody:
@@ -128,10 +127,13 @@ class BodySource:
         self._split = split
         self._over_inet = over_inet
 
-    def find(self, request: Request, data: bytes | None, wire: bool, local: bool) -> Body | None:
-        """The body; None when the request has none and names no message. `RequestError`, `BodyError`."""
-        if data is not None:
-            return RequestBody(data, wire)
+    def find(self, request: Request, start: int | None, wire: bool, local: bool) -> Body | None:
+        """The body; None when the request has none and names no message. `RequestError`, `BodyError`.
+
+        `start` and `wire` are those of `Request.split`. `local`: the request came over a Unix socket.
+        """
+        if start is not None:
+            return RequestBody(request.message, start, wire)
         message_id = request.values.get(b"message_exim_id")
         if not message_id:
             return None

@@ -66,7 +66,7 @@ def inherited_listeners(environ: MutableMapping[str, str]) -> list[Listener]:
     """The sockets that systemd has opened for this process; none without it."""
     number, for_pid = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
     environ.pop("LISTEN_FDNAMES", None)
-    if not number.isdigit() or for_pid != str(os.getpid()):
+    if not number.isdecimal() or for_pid != str(os.getpid()):
         return []
     listeners = []
     for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + int(number)):

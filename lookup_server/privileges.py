@@ -54,22 +54,30 @@ def drop_privileges(account: Account | None) -> None:
 
 
 def user_id(name: str, settings: Settings, option: str) -> int:
-    """The number of a user that an option names."""
-    return int(name) if name.isdigit() else _user(name, settings, option).pw_uid
+    """The number of a user that an option names, or itself a number."""
+    number = _number(name)
+    return _user(name, settings, option).pw_uid if number is None else number
 
 
 def group_id(name: str, settings: Settings, option: str) -> int:
-    """The number of a group that an option names."""
-    if name.isdigit():
-        return int(name)
+    """The number of a group that an option names, or itself a number."""
+    number = _number(name)
+    if number is not None:
+        return number
     try:
         return grp.getgrnam(name).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):
         raise ConfigurationError(f"{option}: there is no group {name}", *settings.place(option)) from None
 
 
+def _number(text: str) -> int | None:
+    """A number that can be a user's or group's: 32 bits, and not -1."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 11 and int(text) < 2**32 - 1 else None
+
+
 def _user(name: str, settings: Settings, option: str) -> pwd.struct_passwd:
+    number = _number(name)
     try:
-        return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
+        return pwd.getpwnam(name) if number is None else pwd.getpwuid(number)
+    except (KeyError, ValueError):
         raise ConfigurationError(f"{option}: there is no user {name}", *settings.place(option)) from None

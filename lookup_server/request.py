@@ -61,18 +61,18 @@ class Request(NamedTuple):
     controls: frozenset[bytes] = frozenset()
     message: bytes = b""
 
-    def split(self) -> tuple[bytes, bytes | None, bool]:
-        """Header, with its last line end, and body of the message (None: it did not come along); and whether lines
-        end in CRLF, which the first one decides, as in `exim_dkim.message.to_wire`."""
+    def split(self) -> tuple[bytes, int | None, bool]:
+        """The header, with its last line end; where the body begins in `message` (None: it did not come along); and
+        whether lines end in CRLF, which the first one decides, as in `exim_dkim.message.to_wire`."""
         end = self.message.find(b"\n")
         wire = self.message[max(0, end - 1) : end + 1] == b"\r\n"
         newline = b"\r\n" if wire else b"\n"
         if self.message.startswith(newline):
-            return b"", self.message[len(newline) :], wire
+            return b"", len(newline), wire
         end = self.message.find(newline + newline)
         if end < 0:
             return self.message, None, wire
-        return self.message[: end + len(newline)], self.message[end + 2 * len(newline) :], wire
+        return self.message[: end + len(newline)], end + 2 * len(newline), wire
 
     def number(self, name: bytes) -> int | None:
         """A value that is a number; None when it was not given. Only for names in `_NUMBERS`."""

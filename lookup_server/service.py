@@ -132,9 +132,9 @@ class Service:
 
     def _look_up(self, request: Request, digest: bytes, local: bool) -> Findings | asyncio.Task[Findings]:
         """What is known of the message, or the task that finds it out. `RequestError`."""
-        header, data, wire = request.split()
+        header, start, wire = request.split()
         try:
-            body = self._bodies.find(request, data, wire, local)
+            body = self._bodies.find(request, start, wire, local)
         except BodyError as error:
             findings = Findings(word=Word.DEFER, why=str(error))
             log.warning("%s %s", _origin(request), tell_log(findings))
@@ -220,11 +220,11 @@ def _not_verifiable(request: Request) -> Findings | None:
         return _unverified("there is no message yet")
     if len(request.message) < EXIM_HEADER_LIMIT - 1:
         return None
-    header, body, _ = request.split()
+    header, start, _ = request.split()
     if len(header) > MAX_HEADER:
         raise RequestError(f"the header is longer than {MAX_HEADER} bytes")
     cut = EXIM_HEADER_LIMIT - 1 <= len(header) <= EXIM_HEADER_LIMIT
-    if cut or (body is None and len(header) > EXIM_HEADER_LIMIT):
+    if cut or (start is None and len(header) > EXIM_HEADER_LIMIT):
         return _unverified("the header is longer than the 64 KiB that Exim hands out in $message_headers_raw")
     return None
 

@@ -17,7 +17,7 @@ MAX_RESOLV_CONF = 64 * 1024
 MAX_NAMESERVERS = 8
 """More than this could not all be asked within a sensible time-out."""
 
-_WITH_PORT = re.compile(r"\[([^]]+)\](?::(\d+))?|(\d+\.\d+\.\d+\.\d+):(\d+)|(\S+?)(?:\s+(\d+))?")
+_WITH_PORT = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?|(\d+\.\d+\.\d+\.\d+):(\d{1,5})|(\S+?)(?:\s+(\d{1,5}))?")
 
 
 class NameServer(NamedTuple):

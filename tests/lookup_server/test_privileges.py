@@ -38,6 +38,9 @@ def test_user_and_group() -> None:
         ("user = no-such-user", "no user"),
         ("user = daemon\ngroup = no-such-group", "no group"),
         ("user = 99999999", "no user"),
+        ("user = 4294967295", "no user"),
+        ("user = \u00b2", "no user"),
+        ("user = " + "9" * 5000, "no user"),
     ],
 )
 def test_unknown_names(text: str, message: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.nameservers import (
@@ -56,3 +59,11 @@ def test_resolv_conf(tmp_path: Path) -> None:
     assert system_nameservers(str(tmp_path / "missing")) == (NameServer("127.0.0.1"),)
     (tmp_path / "resolv.conf").write_text(text)
     assert len(system_nameservers(str(tmp_path / "resolv.conf"))) == 2
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="0123456789.:[]% abcdefnmsrv\n\u00b2", max_size=40))
+def test_any_text_is_name_servers_or_a_configuration_error(text: str) -> None:
+    assert parse_resolv_conf(text)
+    with contextlib.suppress(ConfigurationError):
+        assert parse_nameserver(text).port
