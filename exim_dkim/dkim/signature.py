@@ -29,7 +29,8 @@ _QUERY_METHODS: Final = frozenset((b"dns/txt", b"dns"))
 _NUMBERS: Final = {b"l": "body_length", b"t": "timestamp", b"x": "expiration"}
 _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
 _DIGITS: Final = lazy_pattern(rb"[0-9]{1,76}")
-_B_VALUE: Final = lazy_pattern(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
+_B_TAG: Final = lazy_pattern(rb";[ \t\r\n]*b[ \t\r\n]*=")
+_B_TAG_FIRST: Final = lazy_pattern(rb"^[^:]*:[ \t\r\n]*b[ \t\r\n]*=")
 _QUOTED_PRINTABLE: Final = lazy_pattern(rb"=([0-9A-F]{2})")
 
 
@@ -70,15 +71,11 @@ class Signature(NamedTuple):
     def without_data(self) -> HeaderField:
         """The field with the value of b= removed, as it is hashed (RFC 6376 §3.7)."""
         raw = self.field.raw
-        start = raw.find(b"b=")
-        while start >= 0 and not raw[:start].rstrip(b" \t\r\n").endswith(b";"):
-            start = raw.find(b"b=", start + 2)
-        if start >= 0:
-            end = raw.find(b";", start)
-            return HeaderField(self.field.name, raw[: start + 2] + (raw[end:] if end >= 0 else b""))
-        # Rare: it is the first tag, or has blanks before the equals sign.
-        name, _, value = raw.partition(b":")
-        return HeaderField(self.field.name, name + b":" + _B_VALUE.sub(rb"\1", value, count=1))
+        tag = _B_TAG.search(raw) or _B_TAG_FIRST.search(raw)
+        if tag is None:
+            return self.field
+        end = raw.find(b";", tag.end())
+        return HeaderField(self.field.name, raw[: tag.end()] + (raw[end:] if end >= 0 else b""))
 
 
 class _FaultError(Exception):
@@ -193,4 +190,4 @@ def _base64(tags: dict[bytes, bytes], name: bytes) -> bytes:
 
 def _shown(value: bytes) -> str:
     """A tag value for people: printable, not long."""
-    return value[:40].decode("ascii", "backslashreplace").replace("\r", " ").replace("\n", " ")
+    return " ".join(value[:40].decode("ascii", "backslashreplace").split())

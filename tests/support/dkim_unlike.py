@@ -100,6 +100,10 @@ UNLIKE = (
         },
     ),
     Unlike(
+        "§3.2 allows white space between the tag's name and its equals sign; libopendkim cannot find such a b=.",
+        {LIBOPENDKIM: ("tag-b-spaced",)},
+    ),
+    Unlike(
         "RFC 5322 §4.5.8 (obsolete syntax) has blanks before the colon; dkimpy refuses the whole message.",
         {
             DKIMPY: ("header-folded-relaxed", "header-folded-simple"),

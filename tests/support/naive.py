@@ -19,11 +19,10 @@ Key = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 def simple_body(body: bytes) -> bytes:
     """RFC 6376 §3.4.3."""
-    if not body.endswith(b"\r\n"):
-        body += b"\r\n"
-    while body.endswith(b"\r\n\r\n"):
-        body = body[:-2]
-    return body
+    end = len(body)
+    while end >= 2 and body[end - 2 : end] == b"\r\n":
+        end -= 2
+    return body[:end] + b"\r\n"
 
 
 def relaxed_body(body: bytes) -> bytes:
@@ -106,17 +105,21 @@ def sign(
 ) -> bytes:
     """A DKIM-Signature field, with CRLF, that says just what `tags` says; what is computed goes by the keywords.
 
-    In `tags`, `{bh}` stands for the body hash and `{h}` for `names`; then come the b= tag and `tail`.
+    In `tags`, `{bh}` stands for the body hash, `{h}` for `names` and `{b}` for the signature; without `{b}` the b= tag
+    and `tail` come last.
     """
     _, body = split_message(message)
     computed = body_hash(body, canonicalization[1], hash_name, length)
-    start = b"DKIM-Signature: " + tags.format(bh=computed.decode(), h=names).encode() + b"; b="
+    if "{b}" not in tags:
+        tags += "; b={b}" + tail
+    written = tags.format(bh=computed.decode(), h=names, b="\0")
+    start, _, tail = f"DKIM-Signature: {written}".partition("\0")
     # §3.7: the value of b= is deleted "including all surrounding whitespace"
-    unsigned = start + tail.lstrip(" \t\r\n").encode()
+    unsigned = (start.rstrip(" \t\r\n") + tail.lstrip(" \t\r\n")).encode()
     text = signed_text(message, unsigned, names.encode().split(b":"), canonicalization[0])
     value = base64.b64encode(_sign(key, text, hash_name))
     # simple canonicalisation keeps whatever surrounds the value of b=, so nothing is folded here
-    return start + value + tail.encode() + b"\r\n"
+    return start.encode() + value + tail.encode() + b"\r\n"
 
 
 def load_key(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:

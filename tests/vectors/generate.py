@@ -296,6 +296,10 @@ def tag_vectors() -> Iterator[Vector]:
     yield Vector("tag-bad-name", "a tag name that begins with a digit", bad("BAD_TAG_LIST", "-"), tagged("; 1x=2"))
     yield Vector("tag-final-semicolon", "a semicolon may end the list (§3.2)", good(), tail=" ;")
     yield Vector("tag-after-b", "b= need not be the last tag, and has blanks around it", good(), tail="\t; zz=1")
+    yield Vector("tag-b-first", "b= may be the first tag", good(), (f"b={{b}}; {whole}",))
+    yield Vector(
+        "tag-b-spaced", "blanks and a fold around b and its equals sign", good(), (f"{whole};\t b \r\n\t= \t{{b}} ",)
+    )
     yield Vector("tag-unknown", "unknown tags are ignored (§3.2)", good(), tagged("; zz=anything = at all; r=y"))
     yield Vector("tag-version", "v=2", bad("UNKNOWN_VERSION"), (whole.replace("v=1", "v=2"),))
     yield Vector("tag-algorithm", "a=rsa-md5", bad("UNKNOWN_ALGORITHM"), (whole.replace("rsa-sha256", "rsa-md5"),))
