@@ -12,9 +12,6 @@ from exim_dkim.names import Domain, Selector
 
 DEFAULT_CONFIGURATION = "/etc/exim-dkim/exim-dkim.conf"
 
-EPOCH = click.IntRange(0, 1 << 40)
-"""Seconds since 1970."""
-
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -45,6 +42,19 @@ class SelectorType(click.ParamType[Selector]):
             return Selector.parse(str(value).encode())
         except ParseError:
             self.fail(f"{value!r} is not a selector; use letters, digits and hyphens, as in mail2026", param, ctx)
+
+
+class EpochType(click.ParamType[int]):
+    """Seconds since 1970."""
+
+    name = "epoch"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The seconds, or a usage error."""
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 13):
+            self.fail(f"{text!r} is not a number of seconds since 1970; see: date +%s", param, ctx)
+        return int(text)
 
 
 def config_option(meaning: str = "Configuration file.") -> Decorator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 
 from exim_dkim.commands.access_findings import ELSEWHERE, refusal
@@ -13,6 +14,7 @@ from exim_dkim.commands.installation import interpreter_of, package_files
 from exim_dkim.system.access import EXECUTE, READ, User, check_access
 
 _SECONDS = 30
+_MAX_ERRORS = 1 << 16
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin"}  # a filter of Exim has little more
 
 
@@ -73,27 +75,32 @@ def _trial(path: str, user: User) -> Finding:
     """Start the filter as Exim does, but only to ask for its version."""
     another = os.geteuid() != user.uid
     try:
-        done = subprocess.run(
-            [path, "--version"],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            cwd="/",
-            env=_ENVIRONMENT,
-            timeout=_SECONDS,
-            check=False,
-            user=user.uid if another else None,
-            group=user.gid if another else None,
-            extra_groups=user.groups if another else None,
-        )
+        # A file: the filter keeps quiet where standard error is a pipe, which may be the message's way.
+        with tempfile.TemporaryFile() as errors:
+            done = subprocess.run(
+                [path, "--version"],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env=_ENVIRONMENT,
+                timeout=_SECONDS,
+                check=False,
+                user=user.uid if another else None,
+                group=user.gid if another else None,
+                extra_groups=user.groups if another else None,
+            )
+            errors.seek(0)
+            said = errors.read(_MAX_ERRORS).decode("utf-8", "backslashreplace")
     except (OSError, subprocess.SubprocessError) as error:
         return Finding(Level.FAIL, f"filter: user {user.name} cannot start {path}: {error}", ELSEWHERE)
     if done.returncode == 0:
         version = done.stdout.decode("utf-8", "backslashreplace").strip()
         return Finding(Level.OK, f"filter: user {user.name} runs {path}: {version}")
-    lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines() or ["no word of why"]
+    last = (said.strip().splitlines() or ["no word of why"])[-1]
     status = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
     return Finding(
         Level.FAIL,
-        f"filter: {path} --version, run by user {user.name}, ends with {status}: {lines[-1]}",
+        f"filter: {path} --version, run by user {user.name}, ends with {status}: {last}",
         f"Try it: cd / && setpriv --reuid={user.uid} --regid={user.gid} --clear-groups env -i {path} --version",
     )

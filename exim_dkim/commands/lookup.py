@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,7 +16,9 @@ from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import Failure
 from exim_dkim.commands.output import STYLES, is_terminal, say
+from exim_dkim.system.exim_queue import is_queue_file
 from exim_dkim.system.lookup_client import Address, LookupFailure, ask, parse_address, request_head
+from exim_dkim.system.mailbox import read_messages
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
@@ -60,7 +63,7 @@ Examples:
   exim-dkim lookup json message.eml | jq .
   exim-dkim lookup ping
   exim-dkim lookup --socket inet:127.0.0.1:8892 version
-  exim-dkim lookup dkim example.org --set message_exim_id=1xUw9H-00013Q-2i < /dev/null
+  exim-dkim lookup why dkim example.org /var/spool/exim4/input/1xUw9H-00013Q-2i-H
 \b
 Queries: dkim KEY, domainkeys KEY, senderid [pra|mfrom], spf, dmarc, arc, authres, all,
 json, sign, ping, version, stats; `why` before one of them tells the reason. KEY is a
@@ -106,7 +109,8 @@ def command(
 ) -> None:
     """Ask a running look-up server and print its reply.
 
-    QUERY is what an ACL would ask, FILE a message to send with it (- for standard input).
+    QUERY is what an ACL would ask, FILE a message to send with it: a file, - for standard input, or a message in
+    Exim's queue (.../input/ID-H).
     """
     words, file = split_arguments(query)
     address = server_address(socket_text, config, macros)
@@ -174,8 +178,14 @@ def configured_address(settings: Settings) -> Address:
 
 @contextmanager
 def opened(file: str | None) -> Iterator[Iterator[bytes]]:
-    """The message as it is, in pieces; nothing without a file."""
-    if file is None:
+    """The message as it is, in pieces; one of Exim's queue (`ID-H`) in wire form; nothing without a file."""
+    if file is not None and is_queue_file(file):
+        messages = read_messages(file)
+        message = next(messages)
+        if message.problem:
+            raise Failure(f"{file}: {message.problem}")
+        yield chain((message.header + b"\r\n\r\n",), message.body)
+    elif file is None:
         yield iter(())
     elif file == "-":
         yield iter(lambda: sys.stdin.buffer.read(PIECE), b"")

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from exim_dkim.commands.arguments import EPOCH, DomainType, SelectorType, config_option, define_option
+from exim_dkim.commands.arguments import DomainType, EpochType, SelectorType, config_option, define_option
 from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.failure import Failure
 from exim_dkim.commands.messages import key_reader, message_environment
@@ -61,7 +61,7 @@ configuration file.
     "--expire", type=click.IntRange(0), metavar="SECONDS", help="Add t=, and x= so much later (dkim_timestamps)."
 )
 @click.option("--sender", metavar="ADDRESS", help="The envelope sender, for options that use $sender_address.")
-@click.option("--now", type=EPOCH, metavar="EPOCH", help="Sign as if it were this time, in seconds since 1970.")
+@click.option("--now", type=EpochType(), metavar="EPOCH", help="Sign as if it were this time, in seconds since 1970.")
 @config_option("Take the signing options from this file.")
 @define_option()
 def command(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from exim_dkim.commands.arguments import EPOCH, config_option, define_option, json_text, zone_option
+from exim_dkim.commands.arguments import EpochType, config_option, define_option, json_text, zone_option
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
@@ -49,7 +49,7 @@ Examples:
   exim-dkim verify message.eml
   exim-dkim verify --key example.org ~/Maildir /var/mail/alice
   exim-dkim verify --quiet /var/spool/exim4/input
-  swaks --dump-mail … | exim-dkim verify - --json
+  exim -Mvc 1xUw9H-00013Q-2i | exim-dkim verify - --json
   exim-dkim verify old.mbox --now 1751360400 --dns-zone keys.zone
 \b
 Off a terminal each line has five fields, separated by TABs: result, message, d=, s=,
@@ -129,7 +129,7 @@ class KeyType(click.ParamType[Key]):
     show_default=True,
     help="How the mbox marks lines that begin with From: Exim writes mboxo.",
 )
-@click.option("--now", type=EPOCH, metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
+@click.option("--now", type=EpochType(), metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
 @zone_option()
 @config_option("Take the verification and DNS options from this file.")
 @define_option()

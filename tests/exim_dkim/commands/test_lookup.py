@@ -146,3 +146,16 @@ def test_senderid_takes_an_identity(server: Server, tmp_path: Path) -> None:
         ("senderid", b"pra", MESSAGE),
         ("senderid", b"", MESSAGE),
     ]
+
+
+def test_a_message_of_the_queue(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "1xUw9H-00013Q-2i-H"
+    envelope = "1xUw9H-00013Q-2i-H\nroot 0 0\n<a@example.org>\n1795315623 0\nXX\n1\nb@example.org\n\n"
+    file.write_text(envelope + "020F From: a@example.org\n")
+    (tmp_path / "1xUw9H-00013Q-2i-D").write_text("1xUw9H-00013Q-2i-D\nHello\n")
+    assert run_cli("lookup", "--socket", server.path, "all", file).exit_code == 0
+    assert server.requests[0].message == b"From: a@example.org\r\n\r\nHello\r\n"
+    file.write_text("spoilt")
+    result = run_cli("lookup", "--socket", server.path, "all", file)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"exim-dkim: {file}: ")
