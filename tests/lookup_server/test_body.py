@@ -98,11 +98,12 @@ def test_what_is_asked_for_must_be_allowed(tmp_path: Path) -> None:
     found = find(message_exim_id=ID)
     assert found
     assert fed(found) == [b"x\r\n"]
-    for values in (
+    wrong: list[dict[str, Any]] = [
         {"message_exim_id": ID, "spool_directory": "/etc"},
         {"message_exim_id": "../../x"},
         {"message_exim_id": ID, "queue_name": ".."},
-    ):
+    ]
+    for values in wrong:
         with pytest.raises(RequestError):
             find(**values)
     with pytest.raises(RequestError):
