@@ -16,12 +16,12 @@ from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION, DomainType, config_option, define_option
 from exim_dkim.commands.check_acl import check_acl
 from exim_dkim.commands.check_exim import check_exim
-from exim_dkim.commands.check_filter import check_filter
+from exim_dkim.commands.check_filter import check_filter, try_signing
 from exim_dkim.commands.check_keys import check_dns, check_keys, check_tables
 from exim_dkim.commands.check_server import check_server
 from exim_dkim.commands.check_socket import check_sockets
 from exim_dkim.commands.configured import load_settings
-from exim_dkim.commands.configured_keys import missing_options
+from exim_dkim.commands.configured_keys import missing_options, signing_domains
 from exim_dkim.commands.exim_user import EximUser, find_exim_user
 from exim_dkim.commands.failure import configuration_text
 from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
@@ -127,6 +127,9 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
         )
     yield from check_tables(settings, host.user, host.may_try)
     yield from check_keys(settings, host.user, host.may_try, host.domains, time.time())
+    if signs and host.may_try and host.filter_path:
+        for domain in (list(host.domains) or signing_domains(settings))[:1]:
+            yield from try_signing(host.filter_path, host.user, host.file, macros, domain)
     if host.with_dns and signs:
         yield from check_dns(settings, host.domains, time.time())
     yield from check_server(settings)

@@ -6,7 +6,9 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from exim_dkim.commands.access_findings import ELSEWHERE, refusal
 from exim_dkim.commands.findings import Finding, Level
@@ -71,36 +73,80 @@ def _packages(user: User, may_try: bool) -> Iterator[Finding]:
             yield refusal(barrier, user, f"package {name} of the filter", private=False)
 
 
+def try_signing(path: str, user: User, config: str, macros: Mapping[str, str], domain: str) -> Iterator[Finding]:
+    """Send a message from `domain` through the filter, as Exim does."""
+    address = f"postmaster@{domain}"
+    message = f"From: {address}\nTo: {address}\nSubject: exim-dkim check\n\nprobe\n".encode()
+    words = [path, "--config", config, *(word for name, text in macros.items() for word in ("-D", f"{name}={text}"))]
+    try:
+        run = _run(words, user, message)
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Finding(Level.FAIL, f"filter: a message from {domain} as user {user.name}: {error}")
+        return
+    if run.status:
+        yield Finding(Level.FAIL, f"filter: a message from {domain} as user {user.name} ends with {run.end}")
+    elif not run.output.endswith(message):
+        yield Finding(Level.FAIL, f"filter: a message from {domain} does not come out of {path} as it went in")
+    elif run.output.lower().startswith(b"dkim-signature:"):
+        yield Finding(Level.OK, f"filter: signs a message from {domain} as user {user.name} in {run.seconds:.2f} s")
+    else:
+        yield Finding(
+            Level.WARN,
+            f"filter: a message from {domain} comes out unsigned; in Exim the filter also knows the message's envelope",
+            "If dkim_domain does not depend on the envelope, see what the filter says in the mail log.",
+        )
+
+
+class _Run(NamedTuple):
+    """How a run of the filter ended."""
+
+    status: int
+    output: bytes
+    errors: str
+    seconds: float
+
+    @property
+    def end(self) -> str:
+        """Status and last words."""
+        last = (self.errors.strip().splitlines() or ["no word of why; see the mail log"])[-1]
+        return f"{f'signal {-self.status}' if self.status < 0 else f'status {self.status}'}: {last}"
+
+
 def _trial(path: str, user: User) -> Finding:
     """Start the filter as Exim does, but only to ask for its version."""
-    another = os.geteuid() != user.uid
     try:
-        # A file: the filter keeps quiet where standard error is a pipe, which may be the message's way.
-        with tempfile.TemporaryFile() as errors:
-            done = subprocess.run(
-                [path, "--version"],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                env=_ENVIRONMENT,
-                timeout=_SECONDS,
-                check=False,
-                user=user.uid if another else None,
-                group=user.gid if another else None,
-                extra_groups=user.groups if another else None,
-            )
-            errors.seek(0)
-            said = errors.read(_MAX_ERRORS).decode("utf-8", "backslashreplace")
+        run = _run([path, "--version"], user, b"")
     except (OSError, subprocess.SubprocessError) as error:
         return Finding(Level.FAIL, f"filter: user {user.name} cannot start {path}: {error}", ELSEWHERE)
-    if done.returncode == 0:
-        version = done.stdout.decode("utf-8", "backslashreplace").strip()
+    if run.status == 0:
+        version = run.output.decode("utf-8", "backslashreplace").strip()
         return Finding(Level.OK, f"filter: user {user.name} runs {path}: {version}")
-    last = (said.strip().splitlines() or ["no word of why"])[-1]
-    status = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
     return Finding(
         Level.FAIL,
-        f"filter: {path} --version, run by user {user.name}, ends with {status}: {last}",
+        f"filter: {path} --version, run by user {user.name}, ends with {run.end}",
         f"Try it: cd / && setpriv --reuid={user.uid} --regid={user.gid} --clear-groups env -i {path} --version",
     )
+
+
+def _run(words: list[str], user: User, data: bytes) -> _Run:
+    """Run the filter as `user`. Raises OSError, subprocess.SubprocessError."""
+    another = os.geteuid() != user.uid
+    start = time.monotonic()
+    # A file: the filter keeps quiet where standard error is a pipe, which may be the message's way.
+    with tempfile.TemporaryFile() as errors:
+        done = subprocess.run(
+            words,
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd="/",
+            env=_ENVIRONMENT,
+            timeout=_SECONDS,
+            check=False,
+            user=user.uid if another else None,
+            group=user.gid if another else None,
+            extra_groups=user.groups if another else None,
+        )
+        errors.seek(0)
+        said = errors.read(_MAX_ERRORS).decode("utf-8", "backslashreplace")
+    return _Run(done.returncode, done.stdout, said, time.monotonic() - start)

@@ -17,7 +17,7 @@ import exim_dkim
 from exim_dkim.commands import check, check_exim, exim_user
 from exim_dkim.commands.access_findings import ELSEWHERE, refusal
 from exim_dkim.commands.check_exim import check_transport, parse_transports
-from exim_dkim.commands.check_filter import check_filter
+from exim_dkim.commands.check_filter import check_filter, try_signing
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.commands.installation import find_filter, interpreter_of
 from exim_dkim.crypto import generate_private_key
@@ -281,6 +281,32 @@ class TestFilter:
         assert finding.level is Level.FAIL
         assert text in finding.text
         assert "env -i" in finding.remedy
+
+    @pytest.mark.parametrize(
+        ("code", "level", "text"),
+        [
+            ("printf 'DKIM-Signature: x\\n'; cat", Level.OK, "signs a message from example.org"),
+            ("cat", Level.WARN, "comes out unsigned"),
+            ("printf 'DKIM-Signature: x\\n'; sed s/probe/Probe/", Level.FAIL, "does not come out"),
+            ("cat > /dev/null", Level.FAIL, "does not come out"),
+            ("cat; echo no key >&2; exit 75", Level.FAIL, "status 75: no key"),
+            ('test "$*" = "--config /c -D A=b" && printf "dkim-signature: x\\n" && cat', Level.OK, "signs"),
+        ],
+    )
+    def test_a_message_goes_through(self, directory: Path, code: str, level: Level, text: str) -> None:
+        file = self.script(directory, "/bin/sh", code)
+        me = User("me", os.geteuid(), os.getegid())
+        (finding,) = try_signing(str(file), me, "/c", {"A": "b"}, "example.org")
+        assert finding.level is level
+        assert text in finding.text
+
+    @ROOT_ONLY
+    def test_the_real_one_signs(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = find_filter()
+        if path is None or not open_to_others(Path(path).parent):
+            pytest.skip("exim-dkim-filter is not installed where everybody may go")
+        monkeypatch.setattr(check, "find_filter", lambda: path)
+        assert "ok     filter: signs a message from example.org as user nobody in " in site.check()[1]
 
     def test_no_bits(self, directory: Path, user: User) -> None:
         file = self.script(directory, "/bin/sh")
