@@ -54,8 +54,7 @@ def open_listeners(settings: Settings, account: Account | None, environ: Mutable
             raise ConfigurationError("lookup_listen: there is no socket to listen on", *place)
     except (ValueError, OSError) as error:
         _close(listeners)
-        text = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"lookup_listen: {item}: {text}", *place) from None
+        raise ConfigurationError(f"lookup_listen: {item}: {_reason(error, item)}", *place) from None
     except ConfigurationError:
         _close(listeners)
         raise
@@ -77,6 +76,15 @@ def inherited_listeners(environ: MutableMapping[str, str]) -> list[Listener]:
         local = inherited.family == socket.AF_UNIX
         listeners.append(Listener(inherited, f"{inherited.getsockname()} (inherited)", local))
     return listeners
+
+
+def _reason(error: ValueError | OSError, item: str) -> str:
+    """What is wrong, and what to do about it."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, PermissionError) and item.startswith("/"):
+        return f"{error.strerror}; the user that starts the server must be able to write to {os.path.dirname(item)}"
+    return error.strerror or str(error)
 
 
 def _listen(address: Address, settings: Settings, account: Account | None) -> Listener:

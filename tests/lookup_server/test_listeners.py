@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -113,6 +114,15 @@ def test_what_cannot_be_listened_on(tmp_path: Path, listen: str, text: str) -> N
     assert "lookup_listen" in caught.value.message
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(ConfigurationError, match=f"Permission denied; the user .* write to {tmp_path}/run"):
+        open_listeners(settings_for(f"lookup_listen = {tmp_path}/run/l.sock"), None, {})
 
 
 def test_unknown_owner(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -247,6 +250,32 @@ def test_a_reply_larger_than_the_socket_holds_arrives_whole(tmp_path: Path) -> N
                 await asyncio.sleep(0.001)
             assert len(reply) > 30_000
             assert server.connections == set()
+
+    asyncio.run(main())
+
+
+def test_without_descriptors_clients_wait_instead_of_being_refused(tmp_path: Path) -> None:
+    class Exhausted(socket.socket):
+        """Cannot accept the first two times."""
+
+        left = 2
+
+        def accept(self) -> tuple[socket.socket, Any]:
+            if self.left:
+                self.left -= 1
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return super().accept()
+
+    async def main() -> None:
+        settings = settings_for(tmp_path)
+        (listener,) = open_listeners(settings, None, {})
+        server = Server(settings)
+        exhausted = Exhausted(fileno=listener.socket.detach())
+        task = asyncio.create_task(server.serve([listener._replace(socket=exhausted)]))
+        assert await ask(tmp_path / "l.sock", GOOD) == b"good"
+        assert exhausted.left == 0
+        server.stop()
+        await task
 
     asyncio.run(main())
 
