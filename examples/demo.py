@@ -51,8 +51,8 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("good", "Alice's message goes through the first Exim, which signs it, and arrives as it was sent."),
-    Case("bad", "Somebody takes that signed message, changes the amount, and sends it to the second Exim again."),
+    Case("good", "Alice's message is signed on its way out, and arrives as it was sent."),
+    Case("bad", "Somebody takes that signed message, changes the amount, and sends it again."),
     Case("unsigned", "Somebody sends a message with Alice's address and no signature."),
     Case("unverified", "The signed message once more, but nobody has said `control = dkim_verify`."),
     Case("defer", "Carol's message is signed too, but the name server with her key is out of order.", "example.net"),
