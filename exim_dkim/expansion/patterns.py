@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from exim_dkim.errors import ExpansionError
+from exim_dkim.errors import ExpansionError, ForcedFailure
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.evaluate import State, evaluate
 from exim_dkim.expansion.lists import split_list
+from exim_dkim.expansion.parse import parse_template
 from exim_dkim.expansion.value import Value, plain
 
 _MAX_NESTING: Final = 20  # named lists and files in each other
@@ -88,7 +89,10 @@ def _named(matcher: _Matcher, name: bytes) -> bytes:
     if items is None:
         shown = printable(name)
         raise ExpansionError(f'unknown named {kind} list "+{shown}"')
-    return items
+    try:
+        return evaluate(parse_template(items), matcher.state).text
+    except ForcedFailure:
+        return b""
 
 
 def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:

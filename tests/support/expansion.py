@@ -26,6 +26,8 @@ MESSAGE_ID = "1xUwUc-0005KI-1c"
 CONFIGURATION = b"""primary_hostname = my.host.example
 qualify_domain = qual.example
 domainlist locals = a.example : *.b.example : !c.example
+domainlist expanded = $primary_hostname : ${lc:ABC} : +forced
+domainlist forced = ${if eq{a}{b}{x}fail}
 addresslist addrs = a@b.example : *@c.example : d.example
 """
 
@@ -84,7 +86,7 @@ class Sandbox:
         (self.tables / "dir" / "sub").mkdir(parents=True)
         (self.tables / "dir" / "k.pem").touch()
         (self.tables / "dir" / "link").symlink_to("k.pem")
-        for name in ("table", "networks"):
+        for name in ("table", "networks", "patterns"):
             (self.tables / name).write_bytes((VECTORS / "tables" / name).read_bytes())
         header = (VECTORS / "message-H").read_bytes()
         self._spool_file("-H").write_bytes(header)

@@ -26,6 +26,7 @@ class Request(NamedTuple):
     file: bytes
     options: tuple[bytes, ...]
     files: Files
+    state: State | None = None  # for types that expand what they find
 
 
 class LookupDeferred(Exception):
@@ -51,6 +52,18 @@ def _iplsearch() -> Find:
     return find
 
 
+def _wildlsearch() -> Find:
+    from exim_dkim.expansion.lookups.wildlsearch import find
+
+    return find
+
+
+def _nwildlsearch() -> Find:
+    from exim_dkim.expansion.lookups.wildlsearch import find_unexpanded
+
+    return find_unexpanded
+
+
 def _dsearch() -> Find:
     from exim_dkim.expansion.lookups.dsearch import find
 
@@ -60,11 +73,15 @@ def _dsearch() -> Find:
 # Single-key types, each with a function that imports it.
 LOOKUPS: Final[dict[bytes, Callable[[], Find]]] = {
     b"lsearch": _lsearch,
+    b"wildlsearch": _wildlsearch,
+    b"nwildlsearch": _nwildlsearch,
     b"iplsearch": _iplsearch,
     b"dsearch": _dsearch,
 }
+# Types whose keys are patterns: finding a key says nothing about it.
+_WILD: Final = frozenset((b"wildlsearch", b"nwildlsearch", b"iplsearch"))
 # Types that Exim has and we do not, yet; those that take a query have no key.
-_KEYED: Final = frozenset(b"wildlsearch nwildlsearch cdb dbm dbmjz dbmnz json lmdb nis nis0".split())
+_KEYED: Final = frozenset(b"cdb dbm dbmjz dbmnz json lmdb nis nis0".split())
 _QUERIED: Final = frozenset(
     b"dnsdb ibase ldap ldapdn ldapm mysql nisplus oracle passwd pgsql psl redis spf sqlite testdb whoson".split()
 )
@@ -134,7 +151,7 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     except LookupFailed as error:
         raise ExpansionError(str(error)) from None
     if found is not None and kind.returns_key:
-        return plain(key.text) if exact else key
+        return plain(key.text) if exact and kind.name not in _WILD else key
     return found
 
 
@@ -143,7 +160,7 @@ def _search(kind: LookupType, key: Value, file: bytes, state: State, find: Find)
     files = state.environment.files
 
     def ask(text: bytes) -> Value | None:
-        return find(Request(text, file, kind.options, files))
+        return find(Request(text, file, kind.options, files, state))
 
     found = ask(key.text)
     if found is not None:

@@ -105,6 +105,33 @@ def test_what_cannot_be_read_is_an_error_and_not_a_no() -> None:
         value(b"${lookup{a}dsearch{/none}{yes}{no}}")
 
 
+@pytest.mark.parametrize(
+    ("key", "content", "found"),
+    [
+        (b"a.b", b"*.b: y", b"y"),
+        (b"A.B", b"a.b: y", b"y"),
+        (b"a.c", b"!a.b: y", b"y"),
+        (b"a.b", b"${lc:A}.b: y", b"y"),
+        (b"a.b", b"*.c: y", b""),
+    ],
+)
+def test_keys_that_are_patterns(key: bytes, content: bytes, found: bytes) -> None:
+    assert value(b"${lookup{" + key + b"}wildlsearch{/table}}", content) == plain(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"^a: y", "regular expressions"), (b"$nosuch: y", "unknown variable")]
+)
+def test_keys_that_cannot_be_used(content: bytes, message: str) -> None:
+    with pytest.raises(ExpansionError, match=f'lookup of "a" gave DEFER: .*{message}'):
+        value(b"${lookup{a}wildlsearch{/table}}", content)
+
+
+def test_a_pattern_says_nothing_about_the_key() -> None:
+    template = b"${lookup{$sender_host_name}nwildlsearch,ret=key{/table}}"
+    assert value(template, b"*.example: y") == Value(b"Mail.Example", True)
+
+
 def test_a_misspelt_option_is_an_error() -> None:
     for kind in (b"lsearch", b"dsearch"):
         with pytest.raises(ExpansionError, match=f"unknown option for {kind.decode()} lookup: rt=full"):

@@ -1,0 +1,53 @@
+"""Look-up in a file whose keys are patterns (Exim specification §9.3, wildlsearch and nwildlsearch).
+
+Each key is a list of one item: `*suffix`, text, or one of them behind an exclamation mark. wildlsearch
+expands it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.evaluate import evaluate
+from exim_dkim.expansion.lookups import LookupDeferred, Request
+from exim_dkim.expansion.lookups.lsearch import search_lines
+from exim_dkim.expansion.value import Value
+
+
+def find(request: Request) -> Value | None:
+    """The value of the first line whose expanded key matches."""
+    from exim_dkim.expansion.parse import parse_template
+
+    state = request.state
+    assert state is not None
+    return _search(
+        request, lambda key: evaluate(parse_template(key), state).text if b"$" in key or b"\\" in key else key
+    )
+
+
+def find_unexpanded(request: Request) -> Value | None:
+    """The value of the first line whose key, as it is, matches."""
+    return _search(request, lambda key: key)
+
+
+def _search(request: Request, prepare: Callable[[bytes], bytes]) -> Value | None:
+    subject = request.key.lower()
+
+    def matches(key: bytes) -> bool:
+        try:
+            pattern = prepare(key)
+        except ExpansionError as error:
+            raise LookupDeferred(f"failed to expand a key: {error.message}") from None
+        return _matches(subject, pattern)
+
+    return search_lines(request, matches)
+
+
+def _matches(subject: bytes, pattern: bytes) -> bool:
+    negated = pattern.startswith(b"!")
+    pattern = pattern[negated:].strip().lower()
+    if pattern.startswith(b"^"):
+        raise LookupDeferred("regular expressions as keys are not supported yet")
+    found = subject.endswith(pattern[1:]) if pattern.startswith(b"*") else subject == pattern
+    return found != negated
