@@ -38,8 +38,8 @@ failing         CNAME slow.example.net.
 $ORIGIN example.net.
 there           TXT "net"
 ;! SERVFAIL other
-$ORIGIN sub
-deep            TXT "relative origin"
+$ORIGIN deeper.sub.example.net.
+@               TXT "another origin"
 1.2.0.192.in-addr.arpa. PTR Mail.Example.Org.
 """
 
@@ -74,7 +74,7 @@ def ask(resolver: ZoneResolver, name: str, record_type: str = "TXT") -> Answer:
         ("slow.example.net", "TXT", Trouble.TIMEOUT),
         ("failing.example.org", "TXT", Trouble.TIMEOUT),
         ("other.example.net", "TXT", Trouble.SERVFAIL),
-        ("deep.sub.example.net", "TXT", (b"relative origin",)),
+        ("deeper.sub.example.net", "TXT", (b"another origin",)),
         ("_domainkey.example.org", "TXT", Trouble.NO_DATA),  # nothing of its own, but names below it
         ("missing.example.org", "TXT", Trouble.NXDOMAIN),
         ("example.com", "TXT", Trouble.NXDOMAIN),
