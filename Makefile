@@ -40,8 +40,7 @@ demo: setup
 
 test: setup
 	@sh .ci/setup packages test
-	@$(MAKE) --no-print-directory lint
-	@$(RUN) $(PYTEST) $(TESTS)
+	@status=0; $(MAKE) --no-print-directory lint || status=1; $(RUN) $(PYTEST) $(TESTS) || status=1; exit $$status
 
 test-all: setup
 	@sh .ci/setup packages test

@@ -196,7 +196,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def read_data(self) -> bytes | None:
         """What comes before the final dot; None when the client goes away without it."""
-        lines = []
+        lines: list[bytes] = []
         while line := self.rfile.readline(MAX_LINE):
             if line == b".\r\n":
                 return b"".join(lines)
