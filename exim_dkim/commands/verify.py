@@ -15,6 +15,7 @@ from typing import NamedTuple
 import click
 
 from exim_dkim.commands.arguments import EpochType, config_option, define_option, json_text, zone_option
+from exim_dkim.commands.breakage import UNEXPLAINED, Circumstances, explain
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
@@ -68,12 +69,16 @@ Exit status:
 
 
 class Report(NamedTuple):
-    """What is said of one message. `problem` tells why it could not be judged; `word` is then without meaning."""
+    """What is said of one message. `problem` tells why it could not be judged; `word` is then without meaning.
+
+    `diagnoses`: for each verdict what `breakage.explain` says; empty when nobody asked.
+    """
 
     name: str
     word: Word
     verdicts: tuple[Verdict, ...] = ()
     problem: str = ""
+    diagnoses: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -88,18 +93,28 @@ class Judge(NamedTuple):
     policy: VerificationPolicy
     now: float | None
     key: Key | None
+    diagnose: bool = False
 
     async def report(self, message: StoredMessage) -> Report:
         """Verify one message; its body is read as far as that needs."""
         if message.problem:
             return Report(message.name, Word.UNVERIFIED, problem=message.problem)
         now = time.time() if self.now is None else self.now
-        verification = await verify_header(parse_header(message.header), self.resolver, self.policy, now)
-        if verification.wants_body:
+        fields = parse_header(message.header)
+        verification = await verify_header(fields, self.resolver, self.policy, now)
+        kept: list[bytes] = []
+        if verification.wants_body or self.diagnose:
             for chunk in message.body:
                 verification.update(chunk)
+                if self.diagnose and sum(map(len, kept)) <= SMALL:
+                    kept.append(chunk)
         verdicts = verification.finish()
-        return Report(message.name, dkim_word(verdicts, self.key), verdicts)
+        report = Report(message.name, dkim_word(verdicts, self.key), verdicts)
+        body = b"".join(kept)
+        if not self.diagnose or len(body) > SMALL:
+            return report
+        again = Circumstances(self.resolver, self.policy, now)
+        return report._replace(diagnoses=tuple([await explain(fields, body, verdict, again) for verdict in verdicts]))
 
 
 class KeyType(click.ParamType[Key]):
@@ -120,6 +135,7 @@ class KeyType(click.ParamType[Key]):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
 @click.option("--key", type=KeyType(), metavar="KEY", help="Judge by the signatures of this domain or identity only.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out the messages that are good.")
+@click.option("--diagnose", is_flag=True, help="Undo usual changes to bad messages, to find what broke them.")
 @click.option("--allow-unsigned", is_flag=True, help="Let unsigned messages count as good for the exit status.")
 @click.option(
     "--mbox-quoting",
@@ -138,6 +154,7 @@ def command(
     as_json: bool,
     key: Key | None,
     quiet: bool,
+    diagnose: bool,
     allow_unsigned: bool,
     quoting: str,
     now: int | None,
@@ -153,7 +170,7 @@ def command(
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")
     settings = load_settings(config, macros)
-    judge = Judge(make_resolver(settings, dns_zone), verification_policy(settings), now, key)
+    judge = Judge(make_resolver(settings, dns_zone), verification_policy(settings), now, key, diagnose)
     counts = asyncio.run(_run(judge, files, quoting, as_json, quiet))
     if not as_json and counts.total() > 1:
         note(", ".join(f"{count} {word}" for word, count in sorted(counts.items())))
@@ -231,16 +248,19 @@ def report_rows(report: Report, key: Key | None) -> Iterator[tuple[str, str, str
     if report.problem:
         yield ERROR, report.name, "-", "-", report.problem
         return
-    matching = [verdict for verdict in report.verdicts if key is None or key.matches(verdict.signature)]
+    diagnoses = report.diagnoses or ("",) * len(report.verdicts)
+    pairs = zip(report.verdicts, diagnoses, strict=True)
+    matching = [(verdict, text) for verdict, text in pairs if key is None or key.matches(verdict.signature)]
     if not matching:
         reason = "the message has no signature"
         if report.verdicts:
             reason = f"no signature of the {len(report.verdicts)} that the message has is for the key"
         yield Word.UNSIGNED.value, report.name, "-", "-", reason
-    for verdict in matching:
+    for verdict, text in matching:
         signature = verdict.signature
         domain, selector = signature.domain or "-", signature.selector or "-"
-        yield dkim_word((verdict,), None).value, report.name, domain, selector, reason_text(verdict)
+        reason = reason_text(verdict) + (f"; {told(text)}" if text else "")
+        yield dkim_word((verdict,), None).value, report.name, domain, selector, reason
 
 
 def reason_text(verdict: Verdict) -> str:
@@ -250,17 +270,25 @@ def reason_text(verdict: Verdict) -> str:
     return verdict.reason.text + detail + testing
 
 
+def told(diagnosis: str) -> str:
+    """A diagnosis as a sentence."""
+    return diagnosis if diagnosis == UNEXPLAINED else f"it fits {diagnosis}"
+
+
 def report_object(report: Report) -> dict[str, object]:
     """One message for JSON: all its signatures, whatever the key."""
     return {
         "message": printable(report.name),
         "result": report.result,
         "error": report.problem or None,
-        "signatures": [signature_object(verdict) for verdict in report.verdicts],
+        "signatures": [
+            signature_object(verdict, report.diagnoses[i] if report.diagnoses else "")
+            for i, verdict in enumerate(report.verdicts)
+        ],
     }
 
 
-def signature_object(verdict: Verdict) -> dict[str, object]:
+def signature_object(verdict: Verdict, diagnosis: str = "") -> dict[str, object]:
     """One signature for JSON, as the server's `json` has it; `reason` is a name that never changes."""
     signature = verdict.signature
     return {
@@ -273,4 +301,5 @@ def signature_object(verdict: Verdict) -> dict[str, object]:
         "algorithm": signature.algorithm or None,
         "testing": verdict.testing,
         "key_bits": verdict.key_bits or None,
+        "diagnosis": told(diagnosis) if diagnosis else None,
     }
