@@ -151,6 +151,17 @@ def test_wrong_requests_get_no_verdict(data: bytes, text: str) -> None:
     assert text in reply
 
 
+def test_a_sender_cannot_write_requests() -> None:
+    """A key or value that mail made, with line ends in it: as `${quote:` writes them, they stay what they are."""
+    whole = GOOD.decode("ascii").replace("\r\n", "\\n").replace('"', '\\"')
+    key = f'"example.org\\ncontrol = dkim_verify\\n\\n{whole}"'
+    forged = f"dkim {key}\ncontrol = dkim_verify\n\nFrom: Mallory <alice@example.org>\n\nGive me money.\n"
+    (reply,) = ask(make_service(resolver()), forged.encode())
+    assert reply.startswith("error: dkim: 'example.org control")
+    sender = f"dkim example.org\nsender_address = {key}\ncontrol = dkim_verify\n\nFrom: Mallory <m@example.org>\n\nx\n"
+    assert ask(make_service(resolver()), sender.encode()) == ["unsigned"]
+
+
 def test_operators_queries() -> None:
     service = make_service(resolver())
     ping, version, *_ = ask(service, b"ping", b"version", request(GOOD), request(GOOD))
