@@ -47,10 +47,11 @@ class BodyHash:
 class BodyHasher:
     """All hashes that are wanted of one body. Ask for them with `want`, then feed the body, then `finish`."""
 
-    __slots__ = ("_canonicalizers", "_finished", "_hashes")
+    __slots__ = ("_canonicalizers", "_feeders", "_finished", "_hashes")
 
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, str, int | None], BodyHash] = {}
+        self._feeders: dict[str, list[Callable[[bytes], object]]] = {}
         self._canonicalizers: list[BodyCanonicalizer] | None = None
         self._finished = False
 
@@ -60,6 +61,7 @@ class BodyHasher:
         body_hash = self._hashes.get(key)
         if body_hash is None:
             body_hash = self._hashes[key] = BodyHash(hash_name, length)
+            self._feeders.setdefault(canonicalization, []).append(body_hash.feeder())
         return body_hash
 
     def update(self, chunk: bytes) -> None:
@@ -85,10 +87,7 @@ class BodyHasher:
                 canonicalizer.finish()
 
     def _start(self) -> list[BodyCanonicalizer]:
-        feeders: dict[str, list[Callable[[bytes], object]]] = {}
-        for (canonicalization, _, _), body_hash in self._hashes.items():
-            feeders.setdefault(canonicalization, []).append(body_hash.feeder())
-        return [BODY_CANONICALIZATIONS[name](_fan_out(sinks)) for name, sinks in feeders.items()]
+        return [BODY_CANONICALIZATIONS[name](_fan_out(sinks)) for name, sinks in self._feeders.items()]
 
 
 def _fan_out(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
