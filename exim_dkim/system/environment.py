@@ -175,7 +175,6 @@ def _qualify_domain(environment: MessageEnvironment) -> bytes:
 
 _SETTINGS: Final[dict[bytes, Callable[[MessageEnvironment], bytes]]] = {
     b"primary_hostname": MessageEnvironment.primary_hostname,
-    b"smtp_active_hostname": MessageEnvironment.primary_hostname,
     b"qualify_domain": _qualify_domain,
     b"qualify_recipient": _qualify_domain,
     b"spool_directory": MessageEnvironment.spool_directory,

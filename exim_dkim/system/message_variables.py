@@ -16,6 +16,7 @@ from exim_dkim.lazypattern import lazy_pattern
 from exim_dkim.system.spool import open_data_file, read_spool_header
 from exim_dkim.system.spool_header import SpoolHeader
 
+_UNSIGNED: Final = 0xFFFFFFFF  # how C prints a uid
 MAX_HEADERS: Final = 64 * 1024  # of $message_headers, as in Exim
 
 # Variables that an option line of the -H file has as they are.
@@ -31,7 +32,6 @@ _OPTION_LINES: Final = {
     b"sender_host_authenticated": b"host_auth",
     b"sender_host_name": b"host_name",
     b"sender_ident": b"ident",
-    b"smtp_active_hostname": b"active_hostname",
     b"spam_bar": b"spam_bar",
     b"spam_score": b"spam_score",
     b"spam_score_int": b"spam_score_int",
@@ -39,10 +39,8 @@ _OPTION_LINES: Final = {
     b"tls_in_cipher": b"tls_cipher",
     b"tls_in_ocsp": b"tls_ocsp",
     b"tls_in_peerdn": b"tls_peerdn",
-    b"tls_in_sni": b"tls_sni",
     b"tls_in_ver": b"tls_ver",
     b"tls_peerdn": b"tls_peerdn",
-    b"tls_sni": b"tls_sni",
 }
 # Numbers: 0 unless the -H file says otherwise.
 _NUMBERS: Final = frozenset((b"body_linecount", b"body_zerocount", b"max_received_linelength", b"tls_in_ocsp"))
@@ -202,7 +200,7 @@ def _full_host(message: MessageVariables) -> Value | None:
     if address is None:
         return None
     shown_helo = b"" if helo is None else b"(" + helo.text + b")"
-    if name is not None and helo is not None and name.text.lower() == helo.text.lower():
+    if name is not None and helo is not None and helo.text.lower() in (name.text.lower(), b"[" + address.text + b"]"):
         shown_helo = b""
     parts = [b"" if name is None else name.text, shown_helo, b"[" + address.text + b"]"]
     return Value(b" ".join(part for part in parts if part), True)
@@ -227,9 +225,25 @@ def _age(message: MessageVariables) -> int:
     return max(0, int((time.time() if message.now is None else message.now) - message.header.received_time))
 
 
+def _active_hostname(message: MessageVariables) -> Value | None:
+    return message.option(b"active_hostname") or message.environment.variable(b"primary_hostname")
+
+
+def _resumption(message: MessageVariables) -> Value:
+    value = message.option(b"tls_resumption")
+    return plain(b"%d" % (value.text[0] - 65) if value is not None and value.text[:1].isupper() else b"0")
+
+
+def _server_name(message: MessageVariables) -> Value | None:
+    from exim_dkim.expansion.escapes import unescape
+
+    value = message.option(b"tls_sni")
+    return None if value is None else Value(unescape(value.text), value.tainted)
+
+
 _COMPUTED: Final[dict[bytes, Callable[[MessageVariables], Value | None]]] = {
-    b"caller_gid": _number(lambda message: message.header.gid),
-    b"caller_uid": _number(lambda message: message.header.uid),
+    b"caller_gid": _number(lambda message: os.getgid()),
+    b"caller_uid": _number(lambda message: os.getuid()),
     b"first_delivery": lambda message: plain(b"yes" if message.option(b"deliver_firsttime") else b""),
     b"interface_address": _host_part(b"interface_address", False),
     b"interface_port": _host_part(b"interface_address", True),
@@ -240,8 +254,8 @@ _COMPUTED: Final[dict[bytes, Callable[[MessageVariables], Value | None]]] = {
     b"message_linecount": _number(_line_count),
     b"message_size": _number(_size),
     b"message_smtputf8": lambda message: plain(b"yes" if message.option(b"smtputf8") else b"no"),
-    b"originator_gid": _number(lambda message: message.header.gid),
-    b"originator_uid": _number(lambda message: message.header.uid),
+    b"originator_gid": _number(lambda message: message.header.gid & _UNSIGNED),
+    b"originator_uid": _number(lambda message: message.header.uid & _UNSIGNED),
     b"received_ip_address": _host_part(b"interface_address", False),
     b"received_port": _host_part(b"interface_address", True),
     b"received_time": _number(lambda message: message.header.received_time),
@@ -253,4 +267,9 @@ _COMPUTED: Final[dict[bytes, Callable[[MessageVariables], Value | None]]] = {
     b"sender_fullhost": _full_host,
     b"sender_host_address": _host_address,
     b"sender_host_port": _host_part(b"host_address", True),
+    b"smtp_active_hostname": _active_hostname,
+    b"tls_in_bits": lambda message: plain(b"0"),
+    b"tls_in_resumption": _resumption,
+    b"tls_in_sni": _server_name,
+    b"tls_sni": _server_name,
 }

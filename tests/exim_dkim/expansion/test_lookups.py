@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_an_error_and_not_a_no() -> None:
         (b"a.b", b"*.b: y", b"y"),
         (b"A.B", b"a.b: y", b"y"),
         (b"a.c", b"!a.b: y", b"y"),
-        (b"a.b", b"${lc:A}.b: y", b"y"),
+        (b"a.b", b'"${lc:A}.b": y', b"y"),
         (b"a.b", b"*.c: y", b""),
     ],
 )
