@@ -40,7 +40,8 @@ OPTIONS = [
     b"-tls_cipher TLS1.3:X\n-tls_certificate_verified\n-tls_peerdn CN=x\n-tls_sni foo\\040bar\n-tls_ver TLS1.3\n"
     b"-tls_ocsp 3\n-tls_resumption A\n-smtputf8\n",
     b"-host_lookup_failed\n-host_lookup_deferred\n-spam_bar +++\n-spam_score 3.1\n-spam_score_int 31\n"
-    b"-local_scan data\n-active_hostname act.ex\n-body_linecount 7\n-body_zerocount 1\n-max_received_linelength 99\n-frozen 123\n-N\n",
+    b"-local_scan data\n-active_hostname act.ex\n-body_linecount 7\n-body_zerocount 1\n-max_received_linelength 99\n"
+    b"-frozen 123\n-N\n",
     b"-aclc 0 1\na\n--aclm 9 2\nb\n\n-aclc _x 0\n\n-aclm _y 3\n-a \n-aclc 9 1\nz\n",
     b"-unknown x y\n-x\n-dsn_ret 1\n-dsn_envid x\n--received_protocol local-esmtp\n",
 ]
