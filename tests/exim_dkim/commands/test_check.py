@@ -234,6 +234,12 @@ def test_the_server_user_and_the_spool(site: Site) -> None:
     assert f"{site.config}:7: there is no user no-such-user-here on this host" in site.check()[1]
 
 
+def installed_openly(path: str) -> bool:
+    """Whether everybody may reach the filter, its interpreter and the package."""
+    places = (Path(path).parent, Path(sys.executable).resolve().parent, Path(exim_dkim.__file__).parent)
+    return all(map(open_to_others, places))
+
+
 class TestFilter:
     """Script, interpreter, directories, packages."""
 
@@ -267,9 +273,8 @@ class TestFilter:
         path = find_filter()
         if path is None:
             pytest.skip("exim-dkim is not installed: pip install -e .")
-        # A checkout in a home directory is closed to others, and that is what must be found.
-        places = (Path(path).parent, Path(sys.executable).resolve().parent, Path(exim_dkim.__file__).parent)
-        expected = Level.OK if all(map(open_to_others, places)) else Level.FAIL
+        # What lies in a home directory is closed to others, and that is what must be found.
+        expected = Level.OK if installed_openly(path) else Level.FAIL
         assert {finding.level for finding in check_filter(path, user, may_try=True)} == {expected}
 
     @ROOT_ONLY
@@ -303,7 +308,7 @@ class TestFilter:
     @ROOT_ONLY
     def test_the_real_one_signs(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         path = find_filter()
-        if path is None or not open_to_others(Path(path).parent):
+        if path is None or not installed_openly(path):
             pytest.skip("exim-dkim-filter is not installed where everybody may go")
         monkeypatch.setattr(check, "find_filter", lambda: path)
         assert "ok     filter: signs a message from example.org as user nobody in " in site.check()[1]
