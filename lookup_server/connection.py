@@ -78,8 +78,9 @@ class Connection:
 
     def begin(self) -> None:
         """Reads what is there already, and answers if that is all."""
-        if len(self._host.connections) > self._host.max_connections:
-            self._be_busy("too many connections (lookup_max_connections)")
+        beyond = len(self._host.connections) - self._host.max_connections
+        if beyond > 0:
+            self._be_busy("too many connections (lookup_max_connections)", tell=beyond == 1)
         self._read()
         if not self._done:
             self._set_timer(self._host.request_timeout, self._expire)
@@ -227,8 +228,8 @@ class Connection:
         self._reader.refuse(f"the request did not come within {self._host.request_timeout:g}s (lookup_request_timeout)")
         self._answer()
 
-    def _be_busy(self, why: str) -> None:
-        if not self._busy:
+    def _be_busy(self, why: str, tell: bool = True) -> None:
+        if tell and not self._busy:
             log.warning("defer: %s", why)
         self._busy = why
         self._reader.drop()

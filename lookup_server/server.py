@@ -12,10 +12,11 @@ import resource
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
+from exim_dkim.config.options import OPTIONS
 from exim_dkim.config.settings import Settings
-from exim_dkim.errors import EximDkimError
+from exim_dkim.errors import ConfigurationError, EximDkimError
 from exim_dkim.system.dns import open_resolver
 from lookup_server.connection import LINGER, Connection
 from lookup_server.listeners import Listener
@@ -24,6 +25,9 @@ from lookup_server.service import Service
 
 HELD_REQUESTS: Final = 4
 """Requests of the largest size that may be in memory at once: 256 MiB with the default `lookup_max_request`."""
+
+EXIM_PATIENCE: Final = 5
+"""Seconds that `${readsocket` waits for a reply by default."""
 
 DRAIN_BACKLOG: Final = 0.05
 """Seconds at the end, in which connections made before the socket was removed are accepted, and last replies leave."""
@@ -50,8 +54,8 @@ class Server:
 
     def _configure(self, settings: Settings) -> None:
         """Takes on a configuration, or raises and keeps the old one."""
-        service = Service(settings, open_resolver(settings))
-        self.service = service
+        _check_limits(settings)
+        self.service = Service(settings, open_resolver(settings))
         self.max_request = settings.size("lookup_max_request")
         self.max_held = HELD_REQUESTS * self.max_request
         self.max_connections = settings.integer("lookup_max_connections")
@@ -82,6 +86,7 @@ class Server:
     async def serve(self, listeners: Sequence[Listener]) -> None:
         """Serves until `stop`, then finishes what has begun. Closes the listeners and removes their files."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_fault)
         raise_descriptor_limit(self.max_connections)
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
@@ -130,6 +135,24 @@ class Server:
         for connection in list(self.connections):
             connection.give_up()
         await asyncio.sleep(DRAIN_BACKLOG)
+
+
+def _check_limits(settings: Settings) -> None:
+    """`ConfigurationError` for limits that nothing could be served within."""
+    least = {"lookup_timeout": 1, "lookup_request_timeout": 1, "lookup_max_connections": 1, "lookup_max_request": 1024}
+    for name, minimum in least.items():
+        read = {"time": settings.seconds, "size": settings.size}.get(OPTIONS[name].type, settings.integer)
+        if read(name) < minimum:
+            raise ConfigurationError(f"{name} must be at least {minimum}", *settings.place(name))
+    if settings.seconds("lookup_timeout") >= EXIM_PATIENCE:
+        log.warning(
+            "lookup_timeout is %s: Exim gives up after %ds by default", settings.shown("lookup_timeout"), EXIM_PATIENCE
+        )
+
+
+def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault that nothing else has caught: one line instead of a traceback."""
+    log.error("internal error: %s: %r", context.get("message"), context.get("exception"))
 
 
 def raise_descriptor_limit(connections: int) -> None:

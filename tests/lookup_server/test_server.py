@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 import time
@@ -344,6 +345,39 @@ def test_stop_finishes_what_has_begun(tmp_path: Path) -> None:
             each.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["lookup_timeout = 0s", "lookup_request_timeout = 0s", "lookup_max_connections = 0", "lookup_max_request = 1"],
+)
+def test_limits_that_leave_no_room(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be at least") as caught:
+        Server(settings_for(tmp_path, line))
+    assert caught.value.line == 3
+
+
+def test_a_patience_longer_than_exims_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lookup_server"), "propagate", True)
+    Server(settings_for(tmp_path, "lookup_timeout = 5s"))
+    assert caplog.messages == ["lookup_timeout is 5s: Exim gives up after 5s by default"]
+
+
+def test_a_fault_that_nothing_caught_is_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lookup_server"), "propagate", True)
+
+    async def check(server: Server, path: Path) -> None:
+        asyncio.get_running_loop().call_soon(divmod, 1, 0)
+        assert await ask(path, b"ping") == b"pong"
+
+    run(tmp_path, check)
+    (line,) = (message for message in caplog.messages if "internal error" in message)
+    assert "ZeroDivisionError" in line
+    assert "\n" not in line
 
 
 def test_reload(tmp_path: Path) -> None:
