@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exim_dkim.commands.messages import key_reader, message_environment
-from exim_dkim.errors import ExpansionError, ParseError
+from exim_dkim.errors import ExpansionError, ParseError, SigningError
 from exim_dkim.message import HeaderField, parse_header
 from exim_dkim.names import Domain
 from exim_dkim.signing import SigningPlan, plan_signatures
@@ -54,9 +54,13 @@ def missing_options(settings: Settings) -> list[str]:
 
 
 def signing_domains(settings: Settings) -> list[Domain]:
-    """Domains that mail may be signed for, as far as the configuration and its tables tell; sorted."""
-    domains = dict.fromkeys((*_evaluated(settings), *_tabulated(settings)))
-    return sorted(domains)[:MAX_DOMAINS]
+    """Domains that mail may be signed for, as far as the configuration and its tables tell; sorted.
+
+    Names of key files are guesses, and count only when mail from that domain is signed.
+    """
+    domains = {*_evaluated(settings), *_tabulated(settings)}
+    guesses = {domain for domain in _named_by_keys(settings) if domain not in domains and _is_signed(settings, domain)}
+    return sorted(domains | guesses)[:MAX_DOMAINS]
 
 
 def literal_paths(settings: Settings, names: Sequence[str] = KEY_OPTIONS) -> list[str]:
@@ -99,15 +103,25 @@ def _evaluated(settings: Settings) -> Iterator[Domain]:
 
 
 def _tabulated(settings: Settings) -> Iterator[Domain]:
-    """Keys of the tables, and names of the key files, that the options name."""
+    """Keys of the tables that the options name."""
     for path in literal_paths(settings):
-        if os.path.isdir(path):
-            names = sorted(os.listdir(path))[:MAX_DOMAINS]
-            stems = [name.removesuffix(suffix) for name in names for suffix in _KEY_SUFFIXES if name.endswith(suffix)]
-            yield from _domains(os.fsencode(stem) for stem in stems)
-        elif os.path.isfile(path) and not path.endswith(_KEY_SUFFIXES):
+        if os.path.isfile(path) and not path.endswith(_KEY_SUFFIXES):
             with open(path, "rb") as stream:
                 yield from _domains(_TABLE_KEY.findall(stream.read(MAX_TABLE)))
+
+
+def _named_by_keys(settings: Settings) -> Iterator[Domain]:
+    """`example.org` and `example.org.mail` for a key file `example.org.mail.pem`."""
+    for file in key_files(settings):
+        stem = os.path.splitext(os.path.basename(file))[0]
+        yield from _domains(map(os.fsencode, (stem, stem.rpartition(".")[0])))
+
+
+def _is_signed(settings: Settings, domain: Domain) -> bool:
+    try:
+        return bool(probe(settings, domain, 0).plan.signatures)
+    except SigningError:
+        return False
 
 
 def _domains(texts: Iterable[bytes]) -> Iterator[Domain]:

@@ -140,6 +140,21 @@ class TestConfiguration:
         assert result.stdout.startswith("ok     s._domainkey.example.org:")
         assert "fail   mail from example.net cannot be signed: " in result.stdout
 
+    def test_names_of_key_files_are_guesses(self, config: Path, material: Material) -> None:
+        """As with `genkey`, which names the file after domain and selector."""
+        keys = config.parent / "keys"
+        (keys / "example.org.pem").rename(keys / "example.org.s.pem")
+        (config.parent / "domains").unlink()
+        config.write_text(
+            "dkim_domain = ${if match_domain{${domain:$h_from:}}{example.org}{example.org}}\n"
+            "dkim_selector = s\n"
+            f"dkim_private_key = ${{lookup {{$dkim_domain.s.pem}} dsearch,ret=full {{{keys}}} {{$value}}{{0}}}}\n"
+            f"dns_zone_file = {material.zone}\n"
+        )
+        result = run_cli("testkey", "-C", config)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.startswith("ok     s._domainkey.example.org:")
+
     def test_a_plain_configuration(self, material: Material, tmp_path: Path) -> None:
         config = tmp_path / "plain"
         config.write_text(
