@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import functools
+from collections.abc import Callable
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -41,23 +42,30 @@ def digest(name: str, data: bytes) -> bytes:
     return hasher.finalize()
 
 
+def _check_rsa(key: rsa.RSAPublicKey, signature: bytes, data: bytes, hash_name: str) -> None:
+    key.verify(signature, data, _PADDING, _HASHES[hash_name])
+
+
+def _check_ed25519(key: ed25519.Ed25519PublicKey, signature: bytes, data: bytes, hash_name: str) -> None:
+    key.verify(signature, digest(hash_name, data))
+
+
 class PublicKey:
     """A public key that can verify. `type` is `rsa` or `ed25519`, `bits` its size (256 for Ed25519)."""
 
-    __slots__ = ("_key", "bits", "type")
+    __slots__ = ("_check", "bits", "type")
 
     def __init__(self, key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey) -> None:
-        self._key = key
-        self.type = "rsa" if isinstance(key, rsa.RSAPublicKey) else "ed25519"
-        self.bits = key.key_size if isinstance(key, rsa.RSAPublicKey) else 256
+        self._check: Callable[[bytes, bytes, str], None]
+        if isinstance(key, rsa.RSAPublicKey):
+            self.type, self.bits, self._check = "rsa", key.key_size, functools.partial(_check_rsa, key)
+        else:
+            self.type, self.bits, self._check = "ed25519", 256, functools.partial(_check_ed25519, key)
 
     def verify(self, signature: bytes, data: bytes, hash_name: str) -> bool:
         """Whether `signature` was made over `data` (RFC 6376 §3.7; Ed25519 signs the hash, RFC 8463 §3)."""
         try:
-            if isinstance(self._key, rsa.RSAPublicKey):
-                self._key.verify(signature, data, _PADDING, _HASHES[hash_name])
-            else:
-                self._key.verify(signature, digest(hash_name, data))
+            self._check(signature, data, hash_name)
         except (InvalidSignature, ValueError):
             return False
         return True
