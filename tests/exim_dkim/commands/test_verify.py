@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from exim_dkim.commands import output, verify
 from exim_dkim.commands.program import SUBCOMMANDS
@@ -201,6 +203,20 @@ def test_wrong_configuration(material: Material, text: bytes | None, complaint: 
     assert result.stderr.startswith(f"exim-dkim: {config}:")
     assert complaint in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_file_gets_a_result(material: Material, data: st.DataObject) -> None:
+    """Random bytes, and a signed message or mailbox that was cut, spoilt or repeated somewhere."""
+    base = data.draw(st.sampled_from([b"", material.signed(), (SEPARATOR + material.signed() + b"\n") * 2]))
+    start = data.draw(st.integers(0, len(base)))
+    end = data.draw(st.integers(start, len(base)))
+    text = base[:start] + data.draw(st.binary(max_size=30)) + base[end:]
+    result = run_cli("verify", "--diagnose", "--dns-zone", material.zone, "-", stdin=text)
+    assert result.exit_code in (0, 1, 75), result.stderr
+    assert all(row[0] in ("good", "bad", "defer", "unsigned", "error") and len(row) == 5 for row in rows(result.stdout))
+    assert result.stdout
 
 
 def test_mail_cannot_write_to_the_terminal(material: Material) -> None:
