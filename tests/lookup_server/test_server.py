@@ -301,21 +301,22 @@ def test_clients_that_go_away(tmp_path: Path) -> None:
 
 
 def test_name_servers_that_never_answer(tmp_path: Path) -> None:
+    """With the time-outs of the defaults: Exim waits 5 seconds."""
+
     async def main() -> None:
         async with NameServer({}, silence) as nameserver:
-            settings = settings_for(tmp_path).replaced(
-                {
-                    "dns_zone_file": b"",
-                    "dns_nameservers": f"127.0.0.1 {nameserver.address.port}".encode(),
-                    "dns_timeout": b"1s",
-                }
-            )
+            servers = f"127.0.0.1 {nameserver.address.port}".encode()
+            settings = settings_for(tmp_path).replaced({"dns_zone_file": b"", "dns_nameservers": servers})
             async with serving(settings):
                 began = time.monotonic()
                 asked = [REQUEST + signed(selector=f"s{i}") for i in range(50)]
                 replies = await asyncio.gather(*(ask(tmp_path / "l.sock", data) for data in asked))
                 assert set(replies) == {b"defer"}
                 assert time.monotonic() - began < 5
+                assert await ask(tmp_path / "l.sock", asked[0].replace(b"dkim", b"why dkim", 1)) == (
+                    b"defer: d=example.org s=s0: the key could not be fetched: the name servers did not answer in time"
+                    b" (s0._domainkey.example.org: no answer within 3s)"
+                )
 
     asyncio.run(main())
 
