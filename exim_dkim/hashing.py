@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from exim_dkim import crypto
-from exim_dkim.canonical import BODY_CANONICALIZATIONS, CRLF, HEADER_CANONICALIZATIONS, BodyCanonicalizer
+from exim_dkim.canonical import BODY_CANONICALIZATIONS, HEADER_CANONICALIZATIONS, BodyCanonicalizer
 from exim_dkim.message import HeaderField
 
 CHUNK = 65536
@@ -106,8 +106,7 @@ def header_text(chosen: Sequence[HeaderField], signature: HeaderField, canonical
 
     The signature field is given with an empty b= value; it ends without a CRLF.
     """
-    canonicalize = HEADER_CANONICALIZATIONS[canonicalization]
-    return CRLF.join([*map(canonicalize, chosen), canonicalize(signature)])
+    return HEADER_CANONICALIZATIONS[canonicalization]([*chosen, signature])
 
 
 class FieldChooser:
