@@ -10,16 +10,15 @@ from typing import Final
 from exim_dkim.config.options import Option
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.expansion.escapes import printable, unescape
+from exim_dkim.expansion.intervals import format_interval, parse_interval
 from exim_dkim.lazypattern import lazy_pattern
 
 OptionValue = bytes | bool | int
 
-_SECONDS: Final = {b"w": 604800, b"d": 86400, b"h": 3600, b"m": 60, b"s": 1}
 _MULTIPLIERS: Final = {b"K": 1 << 10, b"M": 1 << 20, b"G": 1 << 30, b"T": 1 << 40}
 _LARGEST: Final = (1 << 63) - 1
 _INTEGER = lazy_pattern(rb"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _OCTAL = lazy_pattern(rb"([+-]?)([0-7]+)")
-_TIME_PART = lazy_pattern(rb"([0-9]+)([wdhms])")
 _BOOLEANS: Final = {b"": True, b"true": True, b"yes": True, b"false": False, b"no": False}
 
 
@@ -74,14 +73,8 @@ def _overflow(text: bytes) -> ConfigurationError:
 
 def parse_time(name: str, text: bytes) -> int:
     """Seconds, of `1w2d3h4m5s`: every number has its unit."""
-    seconds = 0
-    position = 0
-    while match := _TIME_PART.match(text, position):
-        if len(match[1]) > 12:
-            break
-        seconds += int(match[1]) * _SECONDS[match[2]]
-        position = match.end()
-    if position == 0 or position < len(text):
+    seconds = parse_interval(text)
+    if seconds is None:
         raise ConfigurationError(f"invalid time value for {name}")
     return seconds
 
@@ -115,16 +108,6 @@ def _refuse_extra(rest: bytes, after: str) -> None:
         raise ConfigurationError(f"extra characters follow {after}{hint}")
 
 
-def format_time(seconds: int) -> str:
-    """Seconds as Exim prints them: `1h5s`, `0s`."""
-    parts = []
-    for unit, length in _SECONDS.items():
-        count, seconds = divmod(seconds, length)
-        if count:
-            parts.append(f"{count}{unit.decode()}")
-    return "".join(parts) or "0s"
-
-
 def format_value(option: Option, value: OptionValue) -> str:
     """A value for people, as it could stand in the file."""
     if isinstance(value, bytes):
@@ -134,7 +117,7 @@ def format_value(option: Option, value: OptionValue) -> str:
     if option.type == "octal":
         return f"{value:04o}"
     if option.type == "time":
-        return format_time(value)
+        return format_interval(value)
     for unit, length in reversed(_MULTIPLIERS.items()):
         if value and value % length == 0:
             return f"{value // length}{unit.decode()}"

@@ -277,13 +277,12 @@ def _for_each(condition: Condition, state: State) -> bool:
 
 
 def _match(condition: Condition, state: State) -> bool:
-    """`match_domain` and its kin: the second argument is a list of patterns."""
+    """`match_domain` and its kin: the second argument is a list of patterns, and `$value` what matched."""
     from exim_dkim.expansion.patterns import match_list
 
     subject, items = _texts(condition, state)
     found = match_list(condition.name.removeprefix(b"match_").decode(), subject, items.text, state)
-    if found is not None:
-        state.value = found
+    state.value = found
     return found is not None
 
 

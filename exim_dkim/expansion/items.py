@@ -22,12 +22,18 @@ from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import EMPTY, Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
+# Items that call what is in the Exim process, or tell of it.
+_NOT_HERE: Final = frozenset(
+    b"acl authresults certextract dlfunc imapfolder perl prvs prvscheck run srs_encode".split()
+)
 _INTEGER = lazy_pattern(rb"(?:[ \t\n\r\v\f]*([+-]?)([0-9]+))?")
 
 
 def parse_item(parser: Parser, name: bytes, start: int) -> Item:
     """An item; the parser stands behind its name, and is left behind the brace that ends it."""
     parse = ITEMS.get(name)
+    if name in _NOT_HERE:
+        raise parser.error(f'expansion item "{printable(name)}" has no meaning outside Exim', start)
     if parse is None:
         raise parser.error(f'expansion item "{printable(name)}" is not supported yet', start)
     return parse(parser, name, start)

@@ -107,23 +107,20 @@ def _eval10(text: bytes) -> bytes:
 
 
 def _time_eval(text: bytes) -> bytes:
-    from exim_dkim.config.values import parse_time
-    from exim_dkim.errors import ConfigurationError
+    from exim_dkim.expansion.intervals import parse_interval
 
-    try:
-        return b"%d" % parse_time("", text)
-    except ConfigurationError:
-        shown = printable(text)
-        raise ExpansionError(f'string "{shown}" is not an Exim time interval in "time_eval" operator') from None
+    seconds = parse_interval(text)
+    if seconds is None:
+        raise ExpansionError(f'string "{printable(text)}" is not an Exim time interval in "time_eval" operator')
+    return b"%d" % seconds
 
 
 def _time_interval(text: bytes) -> bytes:
-    from exim_dkim.config.values import format_time
+    from exim_dkim.expansion.intervals import format_interval
 
     if text and not (text.isdigit() and len(text) <= 18):
-        shown = printable(text)
-        raise ExpansionError(f'string "{shown}" is not a positive number in "time_interval" operator')
-    return format_time(int(text or b"0")).encode()
+        raise ExpansionError(f'string "{printable(text)}" is not a positive number in "time_interval" operator')
+    return format_interval(int(text or b"0")).encode()
 
 
 def _listcount(operand: Value, arguments: bytes | None, state: State) -> Value:

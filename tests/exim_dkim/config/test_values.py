@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exim_dkim.config.options import OPTIONS, Option, OptionType
-from exim_dkim.config.values import format_time, format_value, parse_time, parse_value
+from exim_dkim.config.values import format_value, parse_value
 from exim_dkim.errors import ConfigurationError
 
 TEXTS = st.text(alphabet='0123456789xkMGTwdhms"\\ -', max_size=20).map(str.encode)
@@ -94,11 +94,6 @@ def test_any_text_is_a_value_or_the_one_error(kind: OptionType, text: bytes | st
         assert error.message.isprintable()  # noqa: PT017 - either outcome is right
     else:
         assert isinstance(found, bytes | bool | int)
-
-
-@given(st.integers(0, 1 << 40))
-def test_times_are_printed_as_they_are_read(seconds: int) -> None:
-    assert parse_time("x", format_time(seconds).encode()) == seconds
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))

@@ -1,0 +1,163 @@
+"""Random templates of all that the language has: well-formed ones, and some with a byte too many or too few."""
+
+from __future__ import annotations
+
+import random
+
+# One word a line; a line may begin or end with a blank.
+_WORDS = """a
+b
+ab
+
+1
+2
+10
+-1
+a:b
+a::b
+: :
+<;a;b
+\x20x\x20
+A@b.example
+Joe <joe@x.example>
+x y
+k=v j="w x"
+\\n
+\\t
+\\}
+\\{
+{
+192.0.2.1
+::1
+a.example
+x.b.example
+"q"
+a,b
+(c)
+0x1f
+1k
+\\\\
+~
+é
+<
+@
+a@
+g: a@b, c@d;
+=?utf-8?q?a?=
+..
+.
+a=b
+true
+no
+yes
+\\x41
+*
+!a
+$1
+\\N$x\\N"""
+_VARIABLES = """sender_address acl_m_hdr h_subject: h_from: rh_to: lh_x-added: h_x-q: value h_none: 1 bh_x-w: item
+acl_c_conn primary_hostname acl_m_none"""
+_OPERATORS = """lc uc domain local_part address addresses strlen quote rxquote listcount length_2 l_1 substr_1_2
+substr_-2 s_1 quote_local_part eval eval10 time_eval time_interval"""
+_COMPARISONS = "eq eqi lt lti le lei gt gti ge gei inlist inlisti"
+_LOOKUPS = "lsearch lsearch* partial-lsearch lsearch*@ lsearch,ret=full lsearch,ret=key"
+_LISTS = "a.example|*.b.example : c|+locals|!a.example : *|@|"
+
+WORDS, VARIABLES, OPERATORS = _WORDS.split("\n"), _VARIABLES.split(), _OPERATORS.split()
+COMPARISONS, LOOKUPS, LISTS = _COMPARISONS.split(), _LOOKUPS.split(), _LISTS.split("|")
+
+
+class Templates:
+    """A source of random templates; the same ones for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def take(self, count: int) -> list[bytes]:
+        """Templates that `exim -be` reads as they are: one short line, no macro, no blanks around."""
+        found: list[bytes] = []
+        while len(found) < count:
+            text = self._damaged(self._template(self._random.randint(1, 4))).encode()
+            if (
+                text
+                and len(text) < 900
+                and text.strip() == text
+                and not text.endswith(b"\\")
+                and not text[:1].isupper()
+            ):
+                found.append(text)
+        return found
+
+    def _damaged(self, text: str) -> str:
+        if self._random.random() > 0.12:
+            return text
+        place = self._random.randint(0, len(text))
+        return text[:place] + self._pick(["", "}", "{", "$", "\\", " "]) + text[place + self._random.randint(0, 2) :]
+
+    def _pick(self, choices: list[str]) -> str:
+        return self._random.choice(choices)
+
+    def _template(self, depth: int) -> str:
+        if depth <= 0 or self._random.random() < 0.3:
+            return "".join(self._pick(WORDS) for _ in range(self._random.randint(0, 2)))
+        make = self._random.choice(
+            [self._variable, self._operator, self._if, self._if, self._extract, self._item, self._pair]
+        )
+        return make(depth - 1)
+
+    def _pair(self, depth: int) -> str:
+        return self._template(depth) + self._template(depth)
+
+    def _variable(self, depth: int) -> str:
+        return "$" + self._pick(VARIABLES) + self._pick(["", "", " "])
+
+    def _operator(self, depth: int) -> str:
+        return f"${{{self._pick(OPERATORS)}:{self._template(depth)}}}"
+
+    def _branches(self, depth: int) -> str:
+        yes, no = "{[$value]" + self._template(depth) + "}", "{" + self._template(depth) + "}"
+        return self._pick(["", yes, yes + no, yes + "fail", f" {yes} {no} "])
+
+    def _if(self, depth: int) -> str:
+        return "${if " + self._condition(depth) + self._branches(depth) + "}"
+
+    def _extract(self, depth: int) -> str:
+        if self._random.random() < 0.5:
+            key = self._pick(["k", "j", "a", "zz"])
+            return f"${{extract{{{key}}}{{{self._template(depth)}}}{self._branches(depth)}}}"
+        number, separators = self._pick(["1", "2", "-1", "0", "9"]), self._pick([":", ",", ": ", "=", ""])
+        return f"${{extract{{{number}}}{{{separators}}}{{{self._template(depth)}}}{self._branches(depth)}}}"
+
+    def _item(self, depth: int) -> str:
+        text = self._template(depth)
+        start, length = self._pick(["0", "1", "-1", "-9", "5"]), self._pick(["0", "1", "9"])
+        return self._pick(
+            [
+                f"${{listextract{{{self._pick(['1', '2', '-1'])}}}{{{text}}}{self._branches(depth)}}}",
+                f"${{lookup{{{text}}}{self._pick(LOOKUPS)}{{TABLES/table}}{self._branches(depth)}}}",
+                f"${{substr{{{start}}}{{{length}}}{{{text}}}}}",
+                f"${{length{{{length}}}{{{text}}}}}",
+                f"${{listquote{{{self._pick([':', ',', '', ';'])}}}{{{text}}}}}",
+            ]
+        )
+
+    def _condition(self, depth: int) -> str:
+        no, one, two = self._pick(["", "", "!", "! ", "!!"]), self._template(depth), self._template(depth)
+        inner = "".join(
+            f"{{{self._condition(depth - 1)}}}" for _ in range(self._random.randint(0, 2) if depth > 0 else 0)
+        )
+        number = self._pick(["1", "2", "1k", " ", "-1", one])
+        return no + self._pick(
+            [
+                f"{self._pick(COMPARISONS)}{{{one}}} {{{two}}}",
+                f"{self._pick(COMPARISONS)}{{{one}}}{{{two}}}",
+                f"{self._pick(['=', '==', '<', '<=', '>', '>='])}{{{number}}}{{{self._pick(['1', '2', ''])}}}",
+                f"{self._pick(['and', 'or'])}{{{inner}}}",
+                f"{self._pick(['bool_lax', 'isip', 'isip4', 'isip6'])}{{{one}}}",
+                f"def:{self._pick(['sender_address', 'acl_m_none', 'h_from:', 'h_none:', 'h_x-empty:', 'acl_m_hdr'])}",
+                f"{self._pick(['forany', 'forall'])}{{{one}}}{{eq{{$item}}{{{two}}}}}",
+                f"match_domain{{{one}}}{{{self._pick(LISTS)}}}",
+                f"match_address{{{one}}}{{{self._pick(['a@b.example', '*@b.example'])}}}",
+                f"match_local_part{{{one}}}{{{self._pick(['a', '*b', 'a:b', '!a'])}}}",
+            ]
+        )
