@@ -36,6 +36,9 @@ _TABLE_OPTIONS = (
 )
 
 
+_AS_ROOT = "Run as root: sudo exim-dkim check"
+
+
 def check_tables(settings: Settings, user: User, may_try: bool) -> Iterator[Finding]:
     """Findings about the files and directories that the signing options name; keys are left to `check_keys`."""
     keys = set(key_files(settings))
@@ -69,6 +72,10 @@ def check_keys(
             "signing: dkim_domain depends on the message, and no table tells which domains there are",
             "Name some: exim-dkim check --domain example.org",
         )
+    closed = [] if may_try else _closed_to_us(settings)
+    if closed:
+        yield Finding(Level.WARN, f"signing: not tried, since this user may not read {closed[0]}", _AS_ROOT)
+        return
     for domain in wanted:
         yield from _check_domain(settings, domain, user, may_try, now)
 
@@ -99,6 +106,9 @@ def _check_key_file(file: str, user: User, may_try: bool) -> Iterator[Finding]:
     if barrier is not None:
         yield refusal(barrier, user, "private key", private=True)
         return
+    if not may_try and not os.access(file, os.R_OK):
+        yield Finding(Level.WARN, f"private key {file}: not looked into, since this user may not read it", _AS_ROOT)
+        return
     trouble = _as(user, may_try, lambda: _key_trouble(file))
     if trouble:
         yield Finding(Level.FAIL, f"private key {file}: {trouble}")
@@ -110,6 +120,11 @@ def _check_key_file(file: str, user: User, may_try: bool) -> Iterator[Finding]:
         yield Finding(Level.WARN, f"private key {warning.partition('; try: ')[0]}", remedy)
     else:
         yield Finding(Level.OK, f"private key {file}: user {user.name} can use it")
+
+
+def _closed_to_us(settings: Settings) -> list[str]:
+    places = (*literal_paths(settings), *key_files(settings))
+    return [path for path in places if os.path.lexists(path) and not os.access(path, os.R_OK)]
 
 
 def _key_trouble(file: str) -> str:
@@ -137,7 +152,7 @@ def _check_domain(settings: Settings, domain: Domain, user: User, may_try: bool,
 def _signatures(settings: Settings, domain: Domain, now: float) -> dict[str, list[str]]:
     """What signing comes to, in a form that can pass between processes."""
     try:
-        plan = probe(settings, domain, now).plan
+        plan = probe(settings, domain, now, as_exim=True).plan
     except EximDkimError as error:
         return {"errors": [str(error)], "notes": [], "signatures": []}
     shown = [

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION
+from exim_dkim.commands.output import warn
 from exim_dkim.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load_settings(file: str | None, macros: Mapping[str, str], required: bool = False) -> Settings:
-    """The settings of `file`, or of the usual file; the defaults when that does not exist and is not required.
+    """The settings of `file`, or of the usual file; the defaults when that is not there for this user and not required.
 
     Raises `ConfigurationError`.
     """
@@ -30,6 +31,11 @@ def load_settings(file: str | None, macros: Mapping[str, str], required: bool = 
     path = DEFAULT_CONFIGURATION if file is None else file
     if not os.path.lexists(path):
         raise ConfigurationError("there is no such file; name the configuration file with --config FILE", path)
+    if not os.access(path, os.R_OK):
+        if file is None and not required:
+            warn(f"{path}: this user may not read it; the defaults hold")
+            return Settings()
+        raise ConfigurationError("this user may not read it; run this as root or as Exim's user", path)
     return read_configuration(path, macros)
 
 

@@ -40,12 +40,12 @@ class Probe(NamedTuple):
     plan: SigningPlan
 
 
-def probe(settings: Settings, domain: Domain, now: float) -> Probe:
+def probe(settings: Settings, domain: Domain, now: float, as_exim: bool = False) -> Probe:
     """Evaluate the signing options for mail from `postmaster@domain`; raises `SigningError`."""
     address = f"postmaster@{domain}"
     fields = _probe_header(address.encode())
     environment = message_environment(settings, fields, address)
-    return Probe(domain, plan_signatures(settings, environment, fields, now, key_reader(settings)))
+    return Probe(domain, plan_signatures(settings, environment, fields, now, key_reader(settings, as_exim)))
 
 
 def missing_options(settings: Settings) -> list[str]:

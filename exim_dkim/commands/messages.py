@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -57,8 +58,11 @@ def queued_environment(settings: Settings, message_id: str) -> Environment:
     return MessageEnvironment(settings, fields, message_id=message_id, spool_directory=spool)
 
 
-def key_reader(settings: Settings) -> Callable[[str], bytes]:
-    """Reads private keys by the rules of the configuration; raises `KeyFormatError` with place and remedy."""
+def key_reader(settings: Settings, as_exim: bool = False) -> Callable[[str], bytes]:
+    """Reads private keys by the rules of the configuration; raises `KeyFormatError` with place and remedy.
+
+    `as_exim`: this process is Exim's user, so what it may not read has to be opened to it.
+    """
     from exim_dkim.system.files import FileAccessError, read_private_key
 
     directory = settings.string("key_directory") or None
@@ -67,6 +71,8 @@ def key_reader(settings: Settings) -> Callable[[str], bytes]:
         try:
             return read_private_key(path, directory)
         except FileAccessError as error:
-            raise KeyFormatError(str(error)) from None
+            if as_exim or error.error not in (errno.EACCES, errno.EPERM):
+                raise KeyFormatError(str(error)) from None
+            raise KeyFormatError(f"{error.path}: {error.reason}; run this as root or as Exim's user") from None
 
     return read

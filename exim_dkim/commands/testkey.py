@@ -80,12 +80,14 @@ async def _examine(keys: list[NamedKey], resolver: Resolver) -> list[Finding]:
 
 def read_key(file: str) -> PrivateKey:
     """The private key in a file; `Failure` when it cannot be used."""
-    from exim_dkim.system.files import MAX_PRIVATE_KEY, read_small_file
+    from exim_dkim.system.files import MAX_PRIVATE_KEY, FileAccessError, read_small_file
 
     try:
         return load_private_key(read_small_file(file, MAX_PRIVATE_KEY))
     except KeyFormatError as error:
         raise Failure(f"{file}: {error}") from None
+    except FileAccessError as error:
+        raise Failure(f"{file}: {error.reason}; test a key as root, as Exim's user, or as its owner") from None
 
 
 def configured(

@@ -163,6 +163,20 @@ def test_keys_that_are_none(site: Site) -> None:
     assert "nonsense" not in text
 
 
+def test_without_root_nothing_is_called_wrong_that_was_not_tried(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    if ROOT:
+        monkeypatch.setattr(os, "geteuid", lambda: 64999)
+        monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(".pem"))
+    else:
+        pytest.skip("needs root: only root can give the key to Exim's group")
+    text = site.check()[1]
+    assert "warn   not root: what user nobody may do is judged by mode bits" in text
+    assert f"warn   private key {site.key}: not looked into, since this user may not read it" in text
+    assert f"warn   signing: not tried, since this user may not read {site.key}" in text
+    assert text.count("fail") == 2  # no filter, no server
+    assert "chgrp" not in text
+
+
 @ROOT_ONLY
 def test_domains_without_a_key(site: Site) -> None:
     text = site.check("--domain", "example.net")[1]
@@ -307,11 +321,9 @@ class TestFilter:
 
     @ROOT_ONLY
     def test_the_real_one_signs(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = find_filter()
-        if path is None or not installed_openly(path):
-            pytest.skip("exim-dkim-filter is not installed where everybody may go")
-        monkeypatch.setattr(check, "find_filter", lambda: path)
-        assert "ok     filter: signs a message from example.org as user nobody in " in site.check()[1]
+        with installed() as installation:
+            monkeypatch.setattr(check, "find_filter", lambda: str(installation.filter))
+            assert "ok     filter: signs a message from example.org as user nobody in " in site.check()[1]
 
     def test_no_bits(self, directory: Path, user: User) -> None:
         file = self.script(directory, "/bin/sh")

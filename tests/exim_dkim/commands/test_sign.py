@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exim_dkim.system.files import FileAccessError
 from tests.support.cli import MESSAGE, Material, make_material, run_cli
 
 
@@ -100,6 +103,19 @@ def test_what_cannot_be_signed(material: Material, message: bytes, arguments: tu
     assert result.stdout_bytes == b""
     assert complaint in result.stderr
     assert "PRIVATE KEY" not in result.stderr
+
+
+def test_a_key_of_others(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice is not to open the key to whoever signs a test message."""
+
+    def refuse(path: str, directory: str | None) -> bytes:
+        raise FileAccessError(path, "Permission denied for user joe", errno.EACCES, "chgrp joe key")
+
+    monkeypatch.setattr("exim_dkim.system.files.read_private_key", refuse)
+    result = run_cli("sign", *key_options(material), "-", stdin=MESSAGE)
+    assert result.exit_code == 1
+    assert "Permission denied for user joe; run this as root or as Exim's user" in result.stderr
+    assert "chgrp" not in result.stderr
 
 
 def test_a_missing_file(material: Material) -> None:
