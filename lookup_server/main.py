@@ -10,6 +10,7 @@ from contextlib import suppress
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.files import read_configuration
+from exim_dkim.system.preload import preload
 from lookup_server.listeners import Listener, open_listeners
 from lookup_server.logs import configure_log
 from lookup_server.privileges import drop_privileges, wanted_account
@@ -33,6 +34,8 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
     pid_file = settings.string("pid_file_path")
     try:
         _write_pid(pid_file, settings)
+        if account is not None:
+            preload(("lookup_server",))
         drop_privileges(account)
         asyncio.run(_serve(settings, read, listeners))
     finally:

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from exim_dkim.system.preload import preload
+
 MAX_LINKS = 40
 """Symbolic links followed on one path; the kernel's limit is the same."""
 
@@ -143,6 +145,7 @@ def run_as(user: User, action: Callable[[], Any], seconds: int = 20) -> Any:
 
     Root only. Raises RuntimeError with the reason when the child ends in any other way.
     """
+    preload()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -20,6 +20,8 @@ CODE = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from exim_dkim.system.files import FileAccessError, read_private_key
+from exim_dkim.system.preload import preload
+preload()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     read_private_key(sys.argv[2])
