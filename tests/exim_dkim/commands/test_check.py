@@ -23,6 +23,7 @@ from exim_dkim.commands.installation import find_filter, interpreter_of
 from exim_dkim.crypto import generate_private_key
 from exim_dkim.system.access import EXECUTE, Barrier, User
 from tests.support.cli import run_cli
+from tests.support.installation import installed
 from tests.support.processes import open_to_others, shared_directory
 
 ROOT = os.geteuid() == 0
