@@ -45,7 +45,7 @@ def test_vectors_are_what_exim_gives(sandbox: Sandbox) -> None:
 
 # Oddities of Exim 4.96, in a template or in its result, that we do not share; see different.txt.
 ODDITIES = re.compile(
-    rb"unrecognised boolean|must be numeric|is not a (positive )?number|extract.*fail"  # 4.96 evaluates much that it skips
+    rb"unrecognised boolean|must be numeric|is not a (positive )?number|extract.*fail"  # 4.96 evaluates what it skips
     rb"|partial|lsearch[^{]*[^{a-z*@=,]|lsearch,(?!ret=(full|key)\{)"
     rb"|listextract\{-?[0-9]\}\{[^}]*<|match_address.*\$value",
     re.DOTALL,
