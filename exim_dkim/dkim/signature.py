@@ -28,7 +28,7 @@ ALGORITHMS: Final = {
 _QUERY_METHODS: Final = frozenset((b"dns/txt", b"dns"))
 _NUMBERS: Final = {b"l": "body_length", b"t": "timestamp", b"x": "expiration"}
 _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
-_DIGITS: Final = lazy_pattern(rb"[0-9]{1,76}")
+_MAX_DIGITS: Final = 76  # RFC 6376 §3.5, l=
 _B_TAG: Final = lazy_pattern(rb";[ \t\r\n]*b[ \t\r\n]*=")
 _B_TAG_FIRST: Final = lazy_pattern(rb"^[^:]*:[ \t\r\n]*b[ \t\r\n]*=")
 _QUOTED_PRINTABLE: Final = lazy_pattern(rb"=([0-9A-F]{2})")
@@ -136,7 +136,7 @@ def _read_rest(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
     found["key_type"], found["hash_name"], found["algorithm"] = algorithm
     if b"c" in tags:
         found["header_canonicalization"], found["body_canonicalization"] = _canonicalizations(tags[b"c"])
-    if b"q" in tags and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
+    if tags.get(b"q", b"dns/txt") != b"dns/txt" and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
     found["names"] = _names(tags[b"h"])
     for name, meaning in _NUMBERS.items():
@@ -163,6 +163,7 @@ def _names(value: bytes) -> tuple[bytes, ...]:
     return tuple(map(field_name, value.split(b":")))
 
 
+@functools.lru_cache(maxsize=64)
 def _canonicalizations(value: bytes) -> tuple[str, str]:
     header, _, body = value.lower().partition(b"/")
     header, body = header.strip(), body.strip() or b"simple"
@@ -173,7 +174,7 @@ def _canonicalizations(value: bytes) -> tuple[str, str]:
 
 def _number(tags: dict[bytes, bytes], name: bytes) -> int:
     value = tags[name]
-    if not _DIGITS.fullmatch(value):
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
         raise _FaultError(DkimReason.BAD_TAG_VALUE, f"{name.decode()}= is not a number")
     return int(value)
 
