@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,13 @@ def test_names_of_variables() -> None:
         assert not is_known(name), name
     assert "must start acl_c or acl_m" in acl_hint(b"acl_x")
     assert "6th character" in acl_hint(b"acl_cx")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("items", ITEMS), ("operators", OPERATORS), ("conditions", CONDITIONS), ("look-ups", LOOKUPS)]
+)
+def test_the_documentation_names_what_there_is(kind: str, names: dict[bytes, object]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "expansion.md").read_text()
+    row = re.search(rf"^\| {kind} \| ([^;\n]*)", page, re.MULTILINE)
+    assert row is not None
+    assert set(re.findall(r"`([^`]+)`", row[1])) - {"!"} == {name.decode() for name in names}
