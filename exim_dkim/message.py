@@ -49,23 +49,10 @@ class Message(NamedTuple):
 
 _new = tuple.__new__  # a third of the time of HeaderField(name, raw), and a header has many
 
-# Looking a usual name up takes less time than making it, and one object for one name makes comparisons quick.
-_USUAL_NAMES = {
-    written: name.lower()
-    for name in (
-        *(b"Return-Path", b"Received", b"DKIM-Signature", b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Subject"),
-        *(b"Date", b"Message-ID", b"Message-Id", b"In-Reply-To", b"References", b"MIME-Version", b"Mime-Version"),
-        *(b"Content-Type", b"Content-Transfer-Encoding", b"Content-Disposition", b"Content-Language", b"List-Id"),
-        *(b"List-ID", b"List-Unsubscribe", b"List-Unsubscribe-Post", b"List-Help", b"List-Post", b"User-Agent"),
-        *(b"Authentication-Results", b"Received-SPF", b"X-Mailer", b"X-Priority", b"Precedence", b"Feedback-ID"),
-    )
-    for written in (name, name.lower())
-}
-
 
 def field_name(written: bytes) -> bytes:
     """A field name as `HeaderField` has it, from the text before the colon."""
-    return _USUAL_NAMES.get(written) or written.strip(b" \t\r\n").lower()
+    return written.strip(b" \t\r\n").lower()
 
 
 def to_wire(data: bytes) -> bytes:
