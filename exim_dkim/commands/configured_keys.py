@@ -79,8 +79,7 @@ def key_files(settings: Settings) -> list[str]:
         if os.path.isfile(place) and (only_one or place.endswith(_KEY_SUFFIXES)):
             files[place] = None
         elif os.path.isdir(place):
-            names = sorted(os.listdir(place))[:MAX_DOMAINS]
-            files.update({os.path.join(place, name): None for name in names if name.endswith(_KEY_SUFFIXES)})
+            files.update({os.path.join(place, n): None for n in _names_in(place) if n.endswith(_KEY_SUFFIXES)})
     return list(files)
 
 
@@ -106,8 +105,23 @@ def _tabulated(settings: Settings) -> Iterator[Domain]:
     """Keys of the tables that the options name."""
     for path in literal_paths(settings):
         if os.path.isfile(path) and not path.endswith(_KEY_SUFFIXES):
-            with open(path, "rb") as stream:
-                yield from _domains(_TABLE_KEY.findall(stream.read(MAX_TABLE)))
+            yield from _domains(_TABLE_KEY.findall(_beginning(path)))
+
+
+def _beginning(path: str) -> bytes:
+    """The beginning of a table; nothing when this user may not read it, which `check` reports elsewhere."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(MAX_TABLE)
+    except OSError:
+        return b""
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))[:MAX_DOMAINS]
+    except OSError:
+        return []
 
 
 def _named_by_keys(settings: Settings) -> Iterator[Domain]:

@@ -135,7 +135,8 @@ def test_serve_answers_and_ends() -> None:
             try:
                 assert server.stderr is not None
                 assert any("serving on" in line for line in iter(server.stderr.readline, ""))
-                assert start("lookup", "-C", config, "dkim", "example.org", message).stdout == "good\n"
+                done = start("lookup", "-C", config, "dkim", "example.org", message)
+                assert done.stdout == "good\n", done.stderr
                 server.send_signal(signal.SIGTERM)
                 assert server.wait(20) == 0
             finally:
