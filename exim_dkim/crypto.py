@@ -155,7 +155,7 @@ def _load_by_library(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKe
     raise KeyFormatError("the private key is neither RSA nor Ed25519, the only types DKIM has")
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def load_public_key(key_type: str, data: bytes) -> PublicKey:
     """A public key from the bytes of p=; `KeyFormatError` when it is none of that type."""
     if key_type == "ed25519":

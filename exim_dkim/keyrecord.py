@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from exim_dkim.errors import ParseError
 from exim_dkim.taglist import parse_tag_list, split_values, without_blanks
 
-MAX_RECORD: Final = 16384
+MAX_RECORD: Final = 8192
 """Bytes; a record with a 16,384-bit key has under 3,000."""
 
 
@@ -45,7 +45,7 @@ class KeyRecord(NamedTuple):
         return "*" in self.services or "email" in self.services
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)  # of at most MAX_RECORD bytes
 def parse_key_record(record: bytes) -> KeyRecord:
     """The key record from the text of a TXT record; `ParseError` when it is none.
 

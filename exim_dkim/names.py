@@ -15,6 +15,8 @@ from exim_dkim.lazypattern import lazy_pattern
 
 MAX_NAME = 253
 """Longest name in text form that DNS can carry (RFC 1035 §2.3.4)."""
+_MAX_U_LABELS = 4 * MAX_NAME
+"""Bytes of a name in UTF-8; more cannot be meant, but could be mapped to a short name and then be kept in the cache."""
 
 _LABELS = lazy_pattern(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _HOST_NAME = lazy_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
@@ -59,6 +61,8 @@ class Selector(_Name):
 def _to_a_labels(text: bytes) -> str:
     if text.isascii():
         return text.decode("ascii").lower()
+    if len(text) > _MAX_U_LABELS:
+        raise ParseError("longer than a domain name can be", text, 0, len(text))
     import idna  # only for the rare name that needs it
 
     try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from exim_dkim.errors import ParseError
 from exim_dkim.lazypattern import lazy_pattern
 
-_TAG_NAME = lazy_pattern(rb"[A-Za-z][A-Za-z0-9_]*")
+# The RFC has no hyphen in names, but some write it, unknown tags do no harm, and all other verifiers let it pass.
+_TAG_NAME = lazy_pattern(rb"[A-Za-z][A-Za-z0-9_-]*")
 _BLANKS = b" \t\r\n"
 # Printable characters, folding white space, and bytes >= 0x80 for RFC 8616.
 _PERMITTED = bytes((0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)))
@@ -25,7 +26,7 @@ def parse_tag_list(source: bytes) -> dict[bytes, bytes]:
     """
     if source.translate(None, _PERMITTED):
         raise ParseError("a control character in a tag list", source, 0, len(source))
-    specifications = source.split(b";")
+    specifications = source.split(b";", MAX_TAGS + 1)
     if not specifications[-1].strip(_BLANKS):
         specifications.pop()
     if len(specifications) > MAX_TAGS:

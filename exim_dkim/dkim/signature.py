@@ -31,6 +31,7 @@ _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
 _MAX_DIGITS: Final = 76  # RFC 6376 §3.5, l=
 _B_TAG: Final = lazy_pattern(rb";[ \t\r\n]*b[ \t\r\n]*=")
 _B_TAG_FIRST: Final = lazy_pattern(rb"^[^:]*:[ \t\r\n]*b[ \t\r\n]*=")
+_USUAL_LENGTH: Final = 1024  # of h=; what is longer is not kept, or hostile mail could fill the memory
 _QUOTED_PRINTABLE: Final = lazy_pattern(rb"=([0-9A-F]{2})")
 
 
@@ -158,9 +159,15 @@ def _check(found: dict[str, Any]) -> None:
         raise _FaultError(DkimReason.FROM_NOT_SIGNED)
 
 
-@functools.lru_cache(maxsize=1024)  # one sender signs the same fields every day
 def _names(value: bytes) -> tuple[bytes, ...]:
+    return _usual_names(value) if len(value) <= _USUAL_LENGTH else _split_names(value)
+
+
+def _split_names(value: bytes) -> tuple[bytes, ...]:
     return tuple(map(field_name, value.split(b":")))
+
+
+_usual_names = functools.lru_cache(maxsize=1024)(_split_names)  # one sender signs the same fields every day
 
 
 @functools.lru_cache(maxsize=64)

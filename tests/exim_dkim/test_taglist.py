@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exim_dkim.errors import ParseError
-from exim_dkim.taglist import DuplicateTagError, parse_tag_list, split_values, without_blanks
+from exim_dkim.taglist import MAX_TAGS, DuplicateTagError, parse_tag_list, split_values, without_blanks
 
 GOOD = [
     (b"v=1", {b"v": b"1"}),
@@ -18,6 +20,7 @@ GOOD = [
     (b"V=1;v=2", {b"V": b"1", b"v": b"2"}),
     (b"n=\xc3\xa4", {b"n": b"\xc3\xa4"}),
     (b"a_1=x", {b"a_1": b"x"}),
+    (b"x-note=y", {b"x-note": b"y"}),
     (b"", {}),
     (b" ; ", None),
 ]
@@ -45,6 +48,24 @@ def test_a_repeated_tag_spoils_the_list() -> None:
 def test_too_many_tags() -> None:
     with pytest.raises(ParseError, match="more than"):
         parse_tag_list(b";".join(b"a%d=1" % number for number in range(1000)))
+
+
+def test_as_many_tags_as_permitted() -> None:
+    tags = [b"a%d=1" % number for number in range(MAX_TAGS)]
+    assert len(parse_tag_list(b";".join(tags))) == MAX_TAGS
+    assert len(parse_tag_list(b";".join(tags) + b"; ")) == MAX_TAGS
+    with pytest.raises(ParseError, match="more than"):
+        parse_tag_list(b";".join([*tags, b"b=1"]))
+
+
+def test_a_hostile_list_takes_little_memory() -> None:
+    source = b";" * (4 << 20)
+    tracemalloc.start()
+    with pytest.raises(ParseError, match="more than"):
+        parse_tag_list(source)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * len(source)
 
 
 def test_values() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,13 @@ def test_any_bytes(value: bytes) -> None:
         assert signature.selector
         assert signature.data
         assert b"from" in signature.names
+
+
+def test_hostile_fields_do_not_stay_in_memory() -> None:
+    """Short lists of names are kept between messages, long ones are not."""
+    tracemalloc.start()
+    for number in range(50):
+        assert len(read(PLAIN.replace("h=From:To", f"h=from:x{number}" + ":to" * 20000)).names) == 20002
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 1 << 20
