@@ -8,7 +8,7 @@ group     = "{" *( "{" condition "}" ) "}"
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.escapes import printable
@@ -29,11 +29,8 @@ _NOT_HERE: Final = frozenset(b"acl crypteq inbound_srs ldapauth pam pwcheck radi
 _NOT_YET: Final = frozenset(b"forall_json forall_jsons forany_json forany_jsons match".split())
 
 
-class ConditionType(NamedTuple):
-    """How a condition is parsed, and what tests it."""
-
-    parse: Callable[[Parser, bytes], object]
-    test: ConditionFunction
+# How a condition is parsed, and what tests it.
+ConditionType = tuple[Callable[[Parser, bytes], object], "ConditionFunction"]
 
 
 def parse_condition(parser: Parser) -> Condition:
@@ -49,10 +46,10 @@ def parse_condition(parser: Parser) -> Condition:
     if match is not None:
         parser.position = match.end()
     name = match[0] if match is not None else parser.word()
-    kind = CONDITIONS.get(name)
-    if kind is None:
+    if name not in CONDITIONS:
         raise _unknown(parser, name, start)
-    return Condition(name, negated, kind.parse(parser, name), kind.test, start)
+    parse, test = CONDITIONS[name]
+    return Condition(name, negated, parse(parser, name), test, start)
 
 
 def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
@@ -297,39 +294,39 @@ def _never(condition: Condition, state: State) -> bool:
 _TWO: Final = _parse_two
 
 CONDITIONS: Final[dict[bytes, ConditionType]] = {
-    b"=": ConditionType(_TWO, _of_numbers(int.__eq__)),
-    b"==": ConditionType(_TWO, _of_numbers(int.__eq__)),
-    b"<": ConditionType(_TWO, _of_numbers(int.__lt__)),
-    b"<=": ConditionType(_TWO, _of_numbers(int.__le__)),
-    b">": ConditionType(_TWO, _of_numbers(int.__gt__)),
-    b">=": ConditionType(_TWO, _of_numbers(int.__ge__)),
-    b"and": ConditionType(_parse_group, _and),
-    b"bool": ConditionType(_parse_one, _boolean),
-    b"bool_lax": ConditionType(_parse_one, _boolean),
-    b"def": ConditionType(_parse_defined, _defined),
-    b"eq": ConditionType(_TWO, _of_texts(bytes.__eq__)),
-    b"eqi": ConditionType(_TWO, _caseless(int.__eq__)),
-    b"exists": ConditionType(_parse_one, _exists),
-    b"first_delivery": ConditionType(_parse_nothing, _first_delivery),
-    b"forall": ConditionType(_parse_each, _for_each),
-    b"forany": ConditionType(_parse_each, _for_each),
-    b"ge": ConditionType(_TWO, _of_texts(bytes.__ge__)),
-    b"gei": ConditionType(_TWO, _caseless(int.__ge__)),
-    b"gt": ConditionType(_TWO, _of_texts(bytes.__gt__)),
-    b"gti": ConditionType(_TWO, _caseless(int.__gt__)),
-    b"inlist": ConditionType(_TWO, _in_list),
-    b"inlisti": ConditionType(_TWO, _in_list),
-    b"isip": ConditionType(_parse_one, _is_ip),
-    b"isip4": ConditionType(_parse_one, _is_ip),
-    b"isip6": ConditionType(_parse_one, _is_ip),
-    b"le": ConditionType(_TWO, _of_texts(bytes.__le__)),
-    b"lei": ConditionType(_TWO, _caseless(int.__le__)),
-    b"lt": ConditionType(_TWO, _of_texts(bytes.__lt__)),
-    b"lti": ConditionType(_TWO, _caseless(int.__lt__)),
-    b"match_address": ConditionType(_parse_match, _match),
-    b"match_domain": ConditionType(_parse_match, _match),
-    b"match_ip": ConditionType(_parse_match, _match),
-    b"match_local_part": ConditionType(_parse_match, _match),
-    b"or": ConditionType(_parse_group, _or),
-    b"queue_running": ConditionType(_parse_nothing, _never),
+    b"=": (_TWO, _of_numbers(int.__eq__)),
+    b"==": (_TWO, _of_numbers(int.__eq__)),
+    b"<": (_TWO, _of_numbers(int.__lt__)),
+    b"<=": (_TWO, _of_numbers(int.__le__)),
+    b">": (_TWO, _of_numbers(int.__gt__)),
+    b">=": (_TWO, _of_numbers(int.__ge__)),
+    b"and": (_parse_group, _and),
+    b"bool": (_parse_one, _boolean),
+    b"bool_lax": (_parse_one, _boolean),
+    b"def": (_parse_defined, _defined),
+    b"eq": (_TWO, _of_texts(bytes.__eq__)),
+    b"eqi": (_TWO, _caseless(int.__eq__)),
+    b"exists": (_parse_one, _exists),
+    b"first_delivery": (_parse_nothing, _first_delivery),
+    b"forall": (_parse_each, _for_each),
+    b"forany": (_parse_each, _for_each),
+    b"ge": (_TWO, _of_texts(bytes.__ge__)),
+    b"gei": (_TWO, _caseless(int.__ge__)),
+    b"gt": (_TWO, _of_texts(bytes.__gt__)),
+    b"gti": (_TWO, _caseless(int.__gt__)),
+    b"inlist": (_TWO, _in_list),
+    b"inlisti": (_TWO, _in_list),
+    b"isip": (_parse_one, _is_ip),
+    b"isip4": (_parse_one, _is_ip),
+    b"isip6": (_parse_one, _is_ip),
+    b"le": (_TWO, _of_texts(bytes.__le__)),
+    b"lei": (_TWO, _caseless(int.__le__)),
+    b"lt": (_TWO, _of_texts(bytes.__lt__)),
+    b"lti": (_TWO, _caseless(int.__lt__)),
+    b"match_address": (_parse_match, _match),
+    b"match_domain": (_parse_match, _match),
+    b"match_ip": (_parse_match, _match),
+    b"match_local_part": (_parse_match, _match),
+    b"or": (_parse_group, _or),
+    b"queue_running": (_parse_nothing, _never),
 }

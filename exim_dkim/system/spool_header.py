@@ -12,7 +12,7 @@ option lines are skipped, anything else that is not understood raises SpoolError
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from exim_dkim.errors import EximDkimError
 from exim_dkim.expansion.value import Value
@@ -33,15 +33,23 @@ class SpoolError(EximDkimError):
     """A spool file that is not what Exim writes, or that cannot be read."""
 
 
-class SpoolField(NamedTuple):
+class SpoolField:
     """A header field: `type` is Exim's letter, `*` for one that is not sent; `text` ends in LF, as all its lines."""
 
-    type: bytes
-    text: bytes
+    __slots__ = ("text", "type")
+
+    def __init__(self, kind: bytes, text: bytes) -> None:
+        self.type = kind
+        self.text = text
 
 
-class SpoolHeader(NamedTuple):
+class SpoolHeader:
     """A parsed `-H` file. `options` has the option lines by name, `acl` the ACL variables (`acl_c_x`, `acl_m0`)."""
+
+    __slots__ = (
+        *("acl", "fields", "gid", "login", "message_id", "options"),
+        *("received_time", "recipients", "sender", "uid", "warnings"),
+    )
 
     message_id: bytes
     login: bytes
@@ -71,16 +79,18 @@ def parse_spool_header(data: bytes) -> SpoolHeader:
     times = _TIMES.fullmatch(reader.line())
     if times is None:
         raise SpoolError("malformed time of reception")
-    options, acl = _options(reader)
+    header = SpoolHeader()
+    header.message_id = name[:-2]
+    header.login, header.uid, header.gid = owner[1], int(owner[2]), int(owner[3])
+    header.sender = sender[1:-1]
+    header.received_time, header.warnings = int(times[1]), int(times[2])
+    header.options, header.acl = _options(reader)
     _skip_non_recipients(reader)
-    recipients = _recipients(reader)
+    header.recipients = _recipients(reader)
     if reader.line():
         raise SpoolError("no empty line before the header")
-    fields = _fields(reader)
-    return SpoolHeader(
-        name[:-2], owner[1], int(owner[2]), int(owner[3]), sender[1:-1], int(times[1]), int(times[2]),
-        options, acl, recipients, fields,
-    )  # fmt: skip
+    header.fields = _fields(reader)
+    return header
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Files
@@ -19,14 +19,19 @@ from exim_dkim.expansion.value import Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
 
-class Request(NamedTuple):
-    """One question to a look-up type. `file` is a checked name, or empty for types that have none."""
+class Request:
+    """One question to a look-up type. `file` is a checked name; `state` is for types that expand what they find."""
 
-    key: bytes
-    file: bytes
-    options: tuple[bytes, ...]
-    files: Files
-    state: State | None = None  # for types that expand what they find
+    __slots__ = ("file", "files", "key", "options", "state")
+
+    def __init__(
+        self, key: bytes, file: bytes, options: tuple[bytes, ...], files: Files, state: State | None = None
+    ) -> None:
+        self.key = key
+        self.file = file
+        self.options = options
+        self.files = files
+        self.state = state
 
 
 class LookupDeferred(Exception):
@@ -92,15 +97,20 @@ _TYPE = lazy_pattern(
 )
 
 
-class LookupType(NamedTuple):
+class LookupType:
     """A parsed type. `least` is the number of labels that a partial look-up keeps; None: not partial."""
 
-    name: bytes
-    least: int | None
-    affix: bytes
-    star: bytes
-    options: tuple[bytes, ...]
-    returns_key: bool
+    __slots__ = ("affix", "least", "name", "options", "returns_key", "star")
+
+    def __init__(
+        self, name: bytes, least: int | None, affix: bytes, star: bytes, options: tuple[bytes, ...], returns_key: bool
+    ) -> None:
+        self.name = name
+        self.least = least
+        self.affix = affix
+        self.star = star
+        self.options = options
+        self.returns_key = returns_key
 
 
 def parse_type(text: bytes, with_key: bool) -> LookupType:

@@ -76,7 +76,8 @@ def test_any_text_is_a_type_or_not(pieces: list[bytes]) -> None:
 
 def test_a_type_in_its_parts() -> None:
     kind = parse_type(b"partial3(.)lsearch*@,ret=key,cache=no_rd,ret=full", True)
-    assert kind == (b"lsearch", 3, b".", b"*@", (b"ret=full",), True)
+    assert (kind.name, kind.least, kind.affix, kind.star) == (b"lsearch", 3, b".", b"*@")
+    assert (kind.options, kind.returns_key) == ((b"ret=full",), True)
     assert parse_type(b"partial-dsearch", True).least == 2
 
 
