@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from exim_dkim import crypto
 from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
@@ -35,8 +35,7 @@ ONCE_ONLY: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What verification found about one signature.
 
     `testing`: the key says t=y. `key_bits`: size of the key, 0 when none was fetched. `detail` is for people.
