@@ -82,11 +82,18 @@ def _macros(ctx: click.Context, param: click.Parameter, values: tuple[str, ...])
     return {name: text for name, _, text in pairs}
 
 
-def zone_option() -> Decorator:
-    """`--dns-zone FILE`: answers from a file only."""
-    return click.option(
+def dns_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--dns-zone FILE` and `--dns-server ADDRESS`: where answers come from."""
+    zone = click.option(
         "--dns-zone", metavar="FILE", type=click.Path(), help="Take DNS answers from this zone file only."
     )
+    server = click.option(
+        "--dns-server",
+        metavar="ADDRESS",
+        multiple=True,
+        help="Ask this name server: ADDRESS or [ADDRESS]:PORT; may be repeated.",
+    )
+    return zone(server(function))
 
 
 def json_text(value: object) -> str:

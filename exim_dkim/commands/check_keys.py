@@ -86,7 +86,7 @@ def check_dns(settings: Settings, domains: Sequence[Domain], now: float) -> Iter
     from exim_dkim.commands.keystate import NamedKey, examine
     from exim_dkim.system.blocking import run
 
-    resolver = make_resolver(settings, None)
+    resolver = make_resolver(settings)
     seen = set()
     for domain in list(domains) or signing_domains(settings):
         try:

@@ -6,10 +6,12 @@ Without a configuration file the defaults hold, unless the user named the file.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION
+from exim_dkim.commands.exits import ExitStatus
+from exim_dkim.commands.failure import Failure
 from exim_dkim.commands.output import warn
 from exim_dkim.errors import ConfigurationError
 
@@ -39,13 +41,19 @@ def load_settings(file: str | None, macros: Mapping[str, str], required: bool = 
     return read_configuration(path, macros)
 
 
-def make_resolver(settings: Settings, zone_file: str | None) -> Resolver:
-    """Answers from the zone file of the command line or of the configuration, else from DNS."""
-    zone_file = zone_file or settings.string("dns_zone_file")
+def make_resolver(settings: Settings, zone_file: str | None = None, servers: Sequence[str] = ()) -> Resolver:
+    """Answers from the zone file or name servers of the command line, else from where the configuration says."""
     if zone_file:
         from exim_dkim.system.zone import read_zone
 
         return read_zone(zone_file)
-    from exim_dkim.system.dns import open_resolver
+    from exim_dkim.system.dns import DnsResolver, open_resolver
 
+    if servers:
+        from exim_dkim.system.nameservers import parse_nameservers
+
+        try:
+            return DnsResolver(parse_nameservers(servers), settings.seconds("dns_timeout"))
+        except ConfigurationError as error:
+            raise Failure(error.message.replace("dns_nameservers", "--dns-server"), ExitStatus.USAGE) from None
     return open_resolver(settings)

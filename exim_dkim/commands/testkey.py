@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from exim_dkim.commands.arguments import DomainType, SelectorType, config_option, define_option, zone_option
+from exim_dkim.commands.arguments import DomainType, SelectorType, config_option, define_option, dns_options
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.configured_keys import missing_options, probe, signing_domains
 from exim_dkim.commands.failure import Failure
@@ -28,6 +28,7 @@ Examples:
   exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.pem
   exim-dkim testkey example.org       (selector and key from the configuration)
   exim-dkim testkey                   (every domain that the configuration tells of)
+  exim-dkim testkey example.org mail2026 --key new.pem --dns-server 192.0.2.53
   exim-dkim testkey example.org mail2026 --key new.pem --dns-zone example.org.zone
 \b
 When a record is missing or wrong, the right one is printed, ready to publish.
@@ -45,7 +46,7 @@ Exit status:
 @click.argument("domain", type=DomainType(), required=False)
 @click.argument("selector", type=SelectorType(), required=False)
 @click.option("--key", metavar="FILE", type=click.Path(), help="The private key; needs DOMAIN and SELECTOR.")
-@zone_option()
+@dns_options
 @config_option("Take keys and DNS options from this file.")
 @define_option()
 def command(
@@ -53,6 +54,7 @@ def command(
     selector: Selector | None,
     key: str | None,
     dns_zone: str | None,
+    dns_server: tuple[str, ...],
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -69,7 +71,7 @@ def command(
         keys = [NamedKey(domain, selector, read_key(key))]
     else:
         keys, faults = configured(settings, domain, selector)
-    resolver = make_resolver(settings, dns_zone)
+    resolver = make_resolver(settings, dns_zone, dns_server)
     findings = show_findings([*run(_examine(keys, resolver)), *faults])
     click.get_current_context().exit(status_of(findings))
 

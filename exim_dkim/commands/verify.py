@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import click
 
-from exim_dkim.commands.arguments import EpochType, config_option, define_option, json_text, zone_option
+from exim_dkim.commands.arguments import EpochType, config_option, define_option, dns_options, json_text
 from exim_dkim.commands.breakage import UNEXPLAINED, Circumstances, explain
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
@@ -146,7 +146,7 @@ class KeyType(click.ParamType[Key]):
     help="How the mbox marks lines that begin with From: Exim writes mboxo.",
 )
 @click.option("--now", type=EpochType(), metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
-@zone_option()
+@dns_options
 @config_option("Take the verification and DNS options from this file.")
 @define_option()
 def command(
@@ -159,6 +159,7 @@ def command(
     quoting: str,
     now: int | None,
     dns_zone: str | None,
+    dns_server: tuple[str, ...],
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -170,7 +171,7 @@ def command(
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")
     settings = load_settings(config, macros)
-    judge = Judge(make_resolver(settings, dns_zone), verification_policy(settings), now, key, diagnose)
+    judge = Judge(make_resolver(settings, dns_zone, dns_server), verification_policy(settings), now, key, diagnose)
     counts = asyncio.run(_run(judge, files, quoting, as_json, quiet))
     if not as_json and counts.total() > 1:
         note(", ".join(f"{count} {word}" for word, count in sorted(counts.items())))

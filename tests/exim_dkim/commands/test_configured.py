@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from exim_dkim.commands import configured
-from exim_dkim.commands.configured import load_settings
+from exim_dkim.commands.configured import load_settings, make_resolver
+from exim_dkim.commands.failure import Failure
+from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.system.dns import DnsResolver
+from exim_dkim.system.nameservers import NameServer
+from exim_dkim.system.zone import ZoneResolver
 
 
 @pytest.fixture
@@ -42,3 +47,14 @@ def test_a_file_for_others(usual: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     for file, required in ((str(usual), False), (None, True)):
         with pytest.raises(ConfigurationError, match="run this as root or as Exim's user"):
             load_settings(file, {}, required)
+
+
+def test_where_dns_answers_come_from(tmp_path: Path) -> None:
+    zone = tmp_path / "zone"
+    zone.write_text("a.example. 60 IN TXT x\n")
+    assert isinstance(make_resolver(Settings(), str(zone)), ZoneResolver)
+    resolver = make_resolver(Settings(), None, ("192.0.2.1", "[2001:db8::1]:5353"))
+    assert isinstance(resolver, DnsResolver)
+    assert resolver._servers == (NameServer("192.0.2.1", 53), NameServer("2001:db8::1", 5353))
+    with pytest.raises(Failure, match="--dns-server: 'ns.example.org' is not an address"):
+        make_resolver(Settings(), None, ("ns.example.org",))
