@@ -81,14 +81,13 @@ class _Lines(LogicalLines):
 def _take(line: Line, options: dict[str, Setting], named_lists: dict[tuple[str, str], bytes]) -> None:
     """One line into the tables."""
     text, count = _HIDE.subn(b"", line.text, count=1) if line.text.startswith(b"hide") else (line.text, 0)
-    if match := _NAMED_LIST.match(text):
+    if b"list" in text[:13] and (match := _NAMED_LIST.match(text)):
         _take_list(match[1].decode(), match[2], named_lists)
         return
     match = _SETTING.match(text)
     if match is None:
         raise line.error(f"option setting expected: {printable(text)}")
-    begin = _BEGIN.match(text)
-    if begin is not None:
+    if text[:5].lower() == b"begin" and (begin := _BEGIN.match(text)):
         raise line.error(f'"{printable(begin[1])}" is not a known configuration section name')
     name = match[1].decode()
     option, negated = _find(name)

@@ -24,7 +24,6 @@ ReadInclude = Callable[[str], bytes | None]
 _DIRECTIVE = lazy_pattern(rb"\.(ifdef|ifndef|elifdef|elifndef|else|endif)(?=\s|$)")
 _INCLUDE = lazy_pattern(rb"\.include(_if_exists)?\s+(.*)", re.IGNORECASE | re.DOTALL)
 _ASSIGNMENT = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
-_MACRO_START = lazy_pattern(rb"[A-Z]")
 _BLANKS: Final = b" \t\r\n\v\f"
 
 
@@ -122,7 +121,7 @@ class LogicalLines:
 
     def _replace_macros(self, line: bytes, begins: bool) -> tuple[bytes, bool]:
         """Replace macros one after the other, in the order of their definition; a name being defined stays."""
-        if not self._macros or _MACRO_START.search(line) is None:
+        if not self._macros or line == line.lower():  # a macro has a capital
             return line, False
         match = _ASSIGNMENT.match(line) if begins else None
         start = match.end() if match else 0

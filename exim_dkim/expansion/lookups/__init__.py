@@ -115,6 +115,9 @@ class LookupType:
 
 def parse_type(text: bytes, with_key: bool) -> LookupType:
     """A look-up type as it stands in an item. Raises ExpansionError."""
+    plain_name, _, plain_options = text.partition(b",")
+    if plain_name in LOOKUPS and with_key:  # the usual case, without a regular expression
+        return _type(plain_name, None, b"", b"", plain_options)
     match = _TYPE.fullmatch(text)
     shown = printable(text)
     if match is None:
@@ -126,9 +129,14 @@ def parse_type(text: bytes, with_key: bool) -> LookupType:
         raise ExpansionError(f'missing {{key}} for single-key "{shown}" lookup')
     least = None if match["partial"] is None else int(match["least"] or b"2")
     affix = b"*." if match["affix"] is None else match["affix"]
-    options = tuple((match["options"] or b"").split(b",")) if match["options"] else ()
-    others = tuple(option for option in options if option != b"ret=key" and not option.startswith(b"cache="))
-    return LookupType(name, least, affix, match["star"] or b"", others, b"ret=key" in options)
+    return _type(name, least, affix, match["star"] or b"", match["options"] or b"")
+
+
+def _type(name: bytes, least: int | None, affix: bytes, star: bytes, options: bytes) -> LookupType:
+    """A type; the options that all types have are taken out."""
+    given = options.split(b",") if options else []
+    others = tuple(option for option in given if option != b"ret=key" and not option.startswith(b"cache="))
+    return LookupType(name, least, affix, star, others, b"ret=key" in given)
 
 
 def _missing(name: bytes) -> str:
