@@ -112,38 +112,34 @@ def header_text(chosen: Sequence[HeaderField], signature: HeaderField, canonical
 class FieldChooser:
     """Chooses the fields that h= names (RFC 6376 §5.4.2): from the bottom up, a field at most once."""
 
-    __slots__ = ("_by_name", "repeated")
+    __slots__ = ("_last", "_lists", "repeated")
 
     def __init__(self, fields: Sequence[HeaderField]) -> None:
-        self._by_name: dict[bytes, list[HeaderField]] = {}
-        self.repeated: set[bytes] = set()
-        """The names that stand more than once."""
-        by_name = self._by_name
+        last: dict[bytes, HeaderField] = {}
+        lists: dict[bytes, list[HeaderField]] = {}
         for field in fields:
             name = field[0]
-            if name in by_name:
-                by_name[name].append(field)
-                self.repeated.add(name)
-            else:
-                by_name[name] = [field]
+            if name in last:
+                lists.setdefault(name, [last[name]]).append(field)
+            last[name] = field
+        last.pop(b"", None)  # nothing can refer to these
+        self._last = last
+        self._lists = lists
+        self.repeated = set(lists)
+        """The names that stand more than once."""
 
     def all(self, name: bytes) -> Sequence[HeaderField]:
         """The fields of this name (lower case), from the top down."""
-        return self._by_name.get(name, ())
+        return self._lists.get(name) or ([self._last[name]] if name in self._last else ())
 
     def count(self, name: bytes) -> int:
         """How many fields of this name (lower case) the header has."""
-        return len(self._by_name.get(name, ()))
+        return len(self.all(name))
 
     def choose(self, names: Sequence[bytes]) -> list[HeaderField]:
         """The fields for `names` (lower case), in that order. A name beyond the last field stands for nothing."""
-        by_name = self._by_name
-        used: dict[bytes, int] = {}
-        chosen = []
-        for name in names:
-            if name in by_name and name:
-                fields = by_name[name]
-                index = used[name] = used.get(name, 0) + 1
-                if index <= len(fields):
-                    chosen.append(fields[-index])
-        return chosen
+        last = self._last
+        if len(set(names)) == len(names):
+            return [last[name] for name in names if name in last]
+        left = {name: list(self.all(name)) for name in names}
+        return [left[name].pop() for name in names if left[name]]
