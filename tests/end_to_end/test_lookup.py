@@ -128,6 +128,48 @@ def test_forged_header_is_removed(world: World) -> None:
     assert recorded(world, text) == "example.org=unsigned"
 
 
+ODD_AUTHORS = {
+    "<@relay.example:alice@example.org>": "example.org=good",
+    "group: alice@example.org;": "example.org=good",
+    "alice@example.org, ": "example.org=good",
+    "Alice\r\n <alice@example.org>\r\n\t(a comment)": "example.org=good",
+    "ALICE@EXAMPLE.ORG": "example.org=good",
+    '"Bob <bob@bank.example>, x" <alice@example.org>': "example.org=good",
+    "=?utf-8?q?info=40bank.example=2C?= <alice@example.org>": "example.org=good",
+    '"alice\\"@x" <"a b"@example.org>': "example.org=good",
+    "alice": "=unsigned",
+    "alice@[192.0.2.1]": "[192.0.2.1]=unsigned",
+}
+
+
+@pytest.mark.parametrize(("author", "word"), ODD_AUTHORS.items())
+def test_odd_author(world: World, author: str, word: str) -> None:
+    """One author, however written, is that author; what cannot have signed has not."""
+    assert recorded(world, signed(message(author))) == word
+
+
+@pytest.mark.parametrize(
+    "author", ["alice@exa mple.org", "<>", "", "alice@example.org <bob@bank.example>", "alice@{}.example", "a@x, b@y"]
+)
+def test_no_author(world: World, author: str) -> None:
+    world.server()
+    reply = submit(world.receiver().port, message(author), sender="", recipients=["bob@rx.example"])
+    assert reply == Reply(550, "5.6.0 The From field must hold exactly one valid address")
+
+
+def test_international_author(world: World) -> None:
+    """A domain in UTF-8 (RFC 6531) is looked up as the A-label that d= has (RFC 8616)."""
+    text = signed(message("Ü <ü@müller.example>"), domain="xn--mller-kva.example")
+    world.server()
+    exim = world.receiver()
+    with Client(exim.port) as client:
+        client.hello()
+        assert client.command("MAIL FROM:<ü@müller.example> SMTPUTF8").code == 250
+        assert client.command("RCPT TO:<bob@rx.example>").code == 250
+        identifier = client.data(text).text.partition("id=")[2]
+    exim.wait_for_log(f"{identifier} DKIM good for ")
+
+
 REQUIRED = {
     "good": (signed(message(BANK), domain="bank.example"), 250, "OK"),
     "bad": (tampered(signed(message(BANK), domain="bank.example")), 550, "5.7.22 .*bank.example .bad"),

@@ -87,6 +87,7 @@ RECORDS = {
     "ed._domainkey.example.org": key_record("ed25519"),
     "testing._domainkey.example.org": key_record("rsa2048", testing=True),
     "revoked._domainkey.example.org": "v=DKIM1; p=",
+    "rsa._domainkey.xn--mller-kva.example": key_record("rsa2048"),
     "rsa._domainkey.bank.example": key_record("rsa2048"),
     "rsa._domainkey.other.example": key_record("rsa1024"),
 }
