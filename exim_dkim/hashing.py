@@ -122,7 +122,8 @@ class FieldChooser:
             if name in last:
                 lists.setdefault(name, [last[name]]).append(field)
             last[name] = field
-        last.pop(b"", None)  # nothing can refer to these
+        last.pop(b"", None)  # nothing can refer to lines without a name
+        lists.pop(b"", None)
         self._last = last
         self._lists = lists
         self.repeated = set(lists)

@@ -71,7 +71,7 @@ def chosen_fields(fields: Sequence[bytes], names: Sequence[bytes]) -> list[bytes
     chosen = []
     for name in names:
         for index in range(len(left) - 1, -1, -1):
-            if left[index].partition(b":")[0].strip(b" \t").lower() == name.lower():
+            if name and left[index].partition(b":")[0].strip(b" \t").lower() == name.lower():
                 chosen.append(left.pop(index))
                 break
     return chosen
