@@ -419,6 +419,30 @@ def test_another_filter() -> None:
     assert "uses /usr/bin/exim-dkim-filter, not the filter that was checked" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("shown", "signs", "texts"),
+    [
+        (TRANSPORTS % (GOOD_ARGUMENTS, "4096", ""), True, ["transport signed signs through the filter"]),
+        ("local transport:\ndriver = appendfile\n", True, ["no transport has exim-dkim-filter"]),
+        ("local transport:\ndriver = appendfile\n", False, []),
+        (None, True, ["says nothing to this user"]),
+        ("permission denied", True, ["says nothing to this user"]),
+    ],
+)
+def test_what_exim_says(monkeypatch: pytest.MonkeyPatch, shown: str | None, signs: bool, texts: list[str]) -> None:
+    monkeypatch.setattr(check_exim, "find_exim", lambda: "/usr/sbin/exim4")
+    monkeypatch.setattr(check_exim, "ask_exim", lambda *words: shown)
+    found = list(check_exim.check_exim("/usr/bin/exim-dkim-filter", signs))
+    assert len(found) == len(texts)
+    assert all(text in finding.text for text, finding in zip(texts, found, strict=True))
+
+
+def test_no_exim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_exim, "find_exim", lambda: None)
+    (finding,) = check_exim.check_exim(None, True)
+    assert "no exim or exim4 in PATH" in finding.text
+
+
 def test_the_real_exim_is_understood() -> None:
     program = exim_user.find_exim()
     if program is None:
