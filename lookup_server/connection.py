@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from lookup_server.reply import DEFER
 from lookup_server.request import RequestError, RequestReader
-from lookup_server.service import Service
+from lookup_server.service import Pending, Service, place
 
 LINGER: Final = 2.0
 """Seconds that a client gets to take its reply, or to stop sending."""
@@ -53,7 +53,7 @@ class Connection:
     """A client. `local`: it came over a Unix socket."""
 
     __slots__ = (
-        "_busy", "_done", "_ended", "_held", "_host", "_local", "_loop", "_reader", "_reading", "_socket", "_task",
+        "_busy", "_done", "_ended", "_held", "_host", "_local", "_loop", "_pending", "_reader", "_reading", "_socket",
         "_timer", "_unsent", "_until", "_writing",
     )  # fmt: skip
 
@@ -72,12 +72,25 @@ class Connection:
         self._unsent = b""
         self._writing = False  # the event loop waits until more can be sent
         self._until = 0.0  # when the client's time to stop sending is over
-        self._task: asyncio.Task[bytes] | None = None
+        self._pending: Pending | None = None
         self._timer: asyncio.TimerHandle | None = None
         host.connections.add(self)
 
     def begin(self) -> None:
-        """Reads what is there already, and answers if that is all."""
+        """Reads what is there already, and answers if that is all. Never raises; nor does what follows."""
+        self._guard(self._begin)
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        """Every entry from the event loop: a fault of ours is logged, and costs nobody but the client a `defer`."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("internal error: %s", place(error))
+            self._pending = None
+            self._done = False
+            self.give_up()
+
+    def _begin(self) -> None:
         beyond = len(self._host.connections) - self._host.max_connections
         if beyond > 0:
             self._be_busy("too many connections (lookup_max_connections)", tell=beyond == 1)
@@ -88,7 +101,7 @@ class Connection:
 
     def give_up(self) -> None:
         """The server ends: what is not answered by now is `defer`."""
-        if not self._done or self._task:
+        if not self._done or self._pending:
             self._done = self._ended = True
             self._send(DEFER)
         self._close()
@@ -108,7 +121,7 @@ class Connection:
                 return
             if not self._done:
                 self._take(data)
-            elif self._task is None:
+            elif self._pending is None:
                 self._set_timer(min(LINGER, self._until - self._loop.time()), self._close)
 
     def _take(self, data: bytes) -> None:
@@ -125,7 +138,7 @@ class Connection:
         if not self._done:
             self._reader.end()
             self._answer()
-        elif self._task is None and not self._unsent:
+        elif self._pending is None and not self._unsent:
             self._close()
 
     def _answer(self) -> None:
@@ -144,23 +157,16 @@ class Connection:
         if isinstance(reply, bytes):
             self._send(reply)
             return
-        if self._timer:
-            self._timer.cancel()
         self._look_for_more(False)
-        self._task = self._loop.create_task(reply)
-        self._task.add_done_callback(self._finish)
+        self._pending = reply
+        self._set_timer(service.timeout, lambda: self._finish(service))
+        reply.task.add_done_callback(lambda _: self._guard(lambda: self._finish(service)))
 
-    def _finish(self, task: asyncio.Task[bytes]) -> None:
-        if self._task is None:
-            return  # closed meanwhile
-        self._task = None
-        if task.cancelled():
-            self._send(DEFER)
-        elif error := task.exception():
-            log.error("internal error: %s: %s", type(error).__name__, error)
-            self._send(DEFER)
-        else:
-            self._send(task.result())
+    def _finish(self, service: Service) -> None:
+        """What was waited for is there, or the time for it is over."""
+        if self._pending:
+            pending, self._pending = self._pending, None
+            self._send(service.finish(pending))
 
     def _send(self, reply: bytes) -> None:
         """The reply, and the end."""
@@ -197,9 +203,7 @@ class Connection:
         self._wait_to_send(False)
         if self._timer:
             self._timer.cancel()
-        if self._task:
-            task, self._task = self._task, None
-            task.cancel()
+        self._pending = None
         self._host.connections.discard(self)
         self._socket.close()
 
@@ -207,7 +211,7 @@ class Connection:
         if yes != self._reading:
             self._reading = yes
             if yes:
-                self._loop.add_reader(self._socket, self._read)
+                self._loop.add_reader(self._socket, self._guard, self._read)
             else:
                 self._loop.remove_reader(self._socket)
 
@@ -215,14 +219,14 @@ class Connection:
         if yes != self._writing:
             self._writing = yes
             if yes:
-                self._loop.add_writer(self._socket, self._write)
+                self._loop.add_writer(self._socket, self._guard, self._write)
             else:
                 self._loop.remove_writer(self._socket)
 
     def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, action)
+        self._timer = self._loop.call_later(seconds, self._guard, action)
 
     def _expire(self) -> None:
         self._reader.refuse(f"the request did not come within {self._host.request_timeout:g}s (lookup_request_timeout)")

@@ -1,6 +1,6 @@
 """From a request to the reply. Asynchronous, but without sockets.
 
-Contract: `answer` never raises and always ends within `lookup_timeout` (after that: `defer`). A wrong request gets
+Contract: `reply` never raises and always ends within `lookup_timeout` (after that: `defer`). A wrong request gets
 `error: TEXT`, never a verdict. Whatever goes wrong inside is logged, and is `defer`.
 
 | name in the request | meaning |
@@ -19,10 +19,10 @@ import functools
 import logging
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib import metadata
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.config.verification import verification_policy
@@ -49,15 +49,26 @@ INLINE: Final = 1024 * 1024
 log = logging.getLogger("lookup_server")
 
 
+class Pending(NamedTuple):
+    """A reply that has to be waited for: when `task` is done, `Service.finish` has it.
+
+    Others may wait for the same task: who has no more patience leaves it alone.
+    """
+
+    task: asyncio.Task[Findings]
+    request: Request
+    key: Key | None
+
+
 class Service:
     """Answers requests by one configuration. A new configuration means a new service."""
 
     def __init__(self, settings: Settings, resolver: Resolver, clock: Callable[[], float] = time.time) -> None:
         """`clock`: seconds since the epoch, for dates in signatures. `ConfigurationError`: options without sense."""
+        self.timeout = settings.seconds("lookup_timeout")
         self._resolver = resolver
         self._policy = verification_policy(settings)
         self._clock = clock
-        self._timeout = settings.seconds("lookup_timeout")
         self._results = Results(settings.integer("lookup_cache_size"))
         self._bodies = BodySource(
             settings.items("lookup_spool_directories"),
@@ -67,11 +78,16 @@ class Service:
         )
         self.counts = dict.fromkeys(("requests", "errors", "verified", "remembered", *(w.value for w in Word)), 0)
 
-    def answer(self, request: Request, local: bool) -> bytes | Coroutine[Any, Any, bytes]:
-        """The reply, or, when it has to be waited for, the coroutine that returns it.
+    async def reply(self, request: Request, local: bool) -> bytes:
+        """The reply, within `timeout` seconds. `local`: the request came over a Unix socket."""
+        reply = self.answer(request, local)
+        if isinstance(reply, bytes):
+            return reply
+        await asyncio.wait([reply.task], timeout=self.timeout)
+        return self.finish(reply)
 
-        `local`: the request came over a Unix socket.
-        """
+    def answer(self, request: Request, local: bool) -> bytes | Pending:
+        """As `reply`, for who can wait without a coroutine: the reply, if it is there, or what to wait for."""
         self.counts["requests"] += 1
         key = None
         try:
@@ -80,16 +96,24 @@ class Service:
             key = _parse_key(request)
             found: Findings | asyncio.Task[Findings] | None = _not_verifiable(request)
             if found is None:
-                if len(request.message) > INLINE:
-                    return self._answer_large(request, key, local)
-                found = self._look_up(request, sha256(request.message).digest(), local)
+                found = self._look_up(request, local)
         except RequestError as error:
             return self.refuse(str(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a mail
             found = _internal_error(_origin(request), error)
-        if isinstance(found, Findings):
-            return self._tell(request, key, found)
-        return self._answer_when_done(request, key, found)
+        return self._tell(request, key, found) if isinstance(found, Findings) else Pending(found, request, key)
+
+    def finish(self, pending: Pending) -> bytes:
+        """The reply that was waited for; `defer` if the task is not done."""
+        task, request, key = pending
+        if not task.done():
+            findings = Findings(word=Word.DEFER, why=f"not finished within {self.timeout}s (lookup_timeout)")
+            log.warning("%s %s", _origin(request), tell_log(findings))
+        elif task.cancelled():
+            findings = Findings(word=Word.DEFER, why="the server is stopping")
+        else:
+            findings = task.result()
+        return self._tell(request, key, findings)
 
     def defer(self, request: Request, why: str) -> bytes:
         """The reply to a request that is not looked into."""
@@ -108,29 +132,7 @@ class Service:
         self.counts[findings.word_for(key).value] += 1
         return format_reply(QUERIES[request.query](findings, key))
 
-    async def _answer_large(self, request: Request, key: Key | None, local: bool) -> bytes:
-        """As `answer`, for a message that takes noticeable time to hash."""
-        digest = (await asyncio.to_thread(sha256, request.message)).digest()
-        try:
-            found = self._look_up(request, digest, local)
-        except RequestError as error:
-            return self.refuse(str(error))
-        except Exception as error:  # noqa: BLE001 - as above
-            found = _internal_error(_origin(request), error)
-        if isinstance(found, Findings):
-            return self._tell(request, key, found)
-        return await self._answer_when_done(request, key, found)
-
-    async def _answer_when_done(self, request: Request, key: Key | None, task: asyncio.Task[Findings]) -> bytes:
-        try:
-            # Shielded: it goes on for the others that wait for it, and for who asks next.
-            findings = await asyncio.wait_for(asyncio.shield(task), self._timeout)
-        except TimeoutError:
-            findings = Findings(word=Word.DEFER, why=f"not finished within {self._timeout}s (lookup_timeout)")
-            log.warning("%s %s", _origin(request), tell_log(findings))
-        return self._tell(request, key, findings)
-
-    def _look_up(self, request: Request, digest: bytes, local: bool) -> Findings | asyncio.Task[Findings]:
+    def _look_up(self, request: Request, local: bool) -> Findings | asyncio.Task[Findings]:
         """What is known of the message, or the task that finds it out. `RequestError`."""
         header, start, wire = request.split()
         try:
@@ -141,6 +143,20 @@ class Service:
             return findings
         if body is None:
             return _unverified("the request has neither a body nor message_exim_id")
+        if len(request.message) > INLINE:
+            return asyncio.create_task(self._recognize_large(request, header, body))
+        return self._recognize(request, sha256(request.message).digest(), header, body)
+
+    async def _recognize_large(self, request: Request, header: bytes, body: Body) -> Findings:
+        """As `_recognize`, for a message that takes noticeable time to hash."""
+        digest = (await asyncio.to_thread(sha256, request.message)).digest()
+        found = self._recognize(request, digest, header, body)
+        return found if isinstance(found, Findings) else await asyncio.shield(found)
+
+    def _recognize(
+        self, request: Request, digest: bytes, header: bytes, body: Body
+    ) -> Findings | asyncio.Task[Findings]:
+        """What is known of the message with this digest; or the task that somebody waits for already, or a new one."""
         identity = (digest, body.identity)
         found = self._results.get(identity) or self._results.under_way(identity)
         if found:
@@ -157,9 +173,8 @@ class Service:
             findings = Findings(await self._verdicts(header, body))
         except BodyError as error:
             findings = Findings(word=Word.DEFER, why=str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a mail
-            findings = Findings(word=Word.DEFER, why="internal error; see the log")
-            log.error("%s internal error: %s", origin, _place(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            findings = _internal_error(origin, error)
         finally:
             body.close()
         log.info("%s %s %.3fs", origin, tell_log(findings), time.monotonic() - began)
@@ -239,11 +254,11 @@ def _origin(request: Request) -> str:
 
 
 def _internal_error(origin: str, error: Exception) -> Findings:
-    log.error("%s internal error: %s", origin, _place(error))
+    log.error("%s internal error: %s", origin, place(error))
     return Findings(word=Word.DEFER, why="internal error; see the log")
 
 
-def _place(error: Exception) -> str:
+def place(error: Exception) -> str:
     """An exception in one line, with the place where it came from, instead of a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -21,6 +21,7 @@ from exim_dkim.errors import ConfigurationError
 from lookup_server.connection import LINGER, Connection
 from lookup_server.listeners import Listener, open_listeners
 from lookup_server.server import Server
+from lookup_server.service import Service
 from tests.support.mail import MESSAGE, record, signed
 from tests.support.nameserver import NameServer, silence
 
@@ -379,6 +380,23 @@ def test_a_fault_that_nothing_caught_is_one_line(
     (line,) = (message for message in caplog.messages if "internal error" in message)
     assert "ZeroDivisionError" in line
     assert "\n" not in line
+
+
+def test_a_fault_of_ours_is_defer_and_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lookup_server"), "propagate", True)
+
+    async def check(server: Server, path: Path) -> None:
+        for name in ("answer", "finish", "refuse"):
+            with monkeypatch.context() as patch:
+                patch.setattr(Service, name, lambda *_: divmod(1, 0))
+                assert await ask(path, b"" if name == "refuse" else GOOD.replace(b"Alice", name.encode())) == b"defer"
+        assert await ask(path, GOOD) == b"good"
+
+    run(tmp_path, check)
+    lines = [message for message in caplog.messages if "internal error: ZeroDivisionError" in message]
+    assert len(lines) == 3
 
 
 def test_reload(tmp_path: Path) -> None:

@@ -31,9 +31,7 @@ def make_service(resolver: Resolver, options: str = "") -> Service:
 
 
 async def reply_to(service: Service, data: bytes, local: bool = True) -> str:
-    reply = service.answer(parse_request(data), local)
-    if not isinstance(reply, bytes):
-        reply = await reply
+    reply = await service.reply(parse_request(data), local)
     assert reply
     assert not set(reply) & {0, 10, 13}
     return reply.decode()
