@@ -111,6 +111,8 @@ class Service:
             log.warning("%s %s", _origin(request), tell_log(findings))
         elif task.cancelled():
             findings = Findings(word=Word.DEFER, why="the server is stopping")
+        elif error := task.exception():
+            findings = _internal_error(_origin(request), error)
         else:
             findings = task.result()
         return self._tell(request, key, findings)
@@ -253,12 +255,12 @@ def _origin(request: Request) -> str:
     return f"{values.get(b'message_exim_id') or '-'}{host}{address}{sender}"
 
 
-def _internal_error(origin: str, error: Exception) -> Findings:
+def _internal_error(origin: str, error: BaseException) -> Findings:
     log.error("%s internal error: %s", origin, place(error))
     return Findings(word=Word.DEFER, why="internal error; see the log")
 
 
-def place(error: Exception) -> str:
+def place(error: BaseException) -> str:
     """An exception in one line, with the place where it came from, instead of a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

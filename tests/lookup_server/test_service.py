@@ -19,7 +19,7 @@ from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.resolver import Answer, Question, Resolver, Trouble
 from lookup_server.request import RequestError, parse_request
-from lookup_server.service import EXIM_HEADER_LIMIT, MAX_HEADER, Service
+from lookup_server.service import EXIM_HEADER_LIMIT, INLINE, MAX_HEADER, Service
 from tests.support.mail import BODY, HEADER, MESSAGE, NOW, record, resolver, signed
 
 ID = "1xUw9H-00013Q-2i"
@@ -403,6 +403,19 @@ def test_a_large_body_does_not_hold_up_others() -> None:
         return turns
 
     assert asyncio.run(run()) > 5  # held up, it would be two or three
+
+
+def test_a_large_message_is_verified_once_too() -> None:
+    message = signed(HEADER + b"\r\n" + b"y" * INLINE)
+    service = make_service(resolver())
+    assert ask(service, request(message), request(message), request(message + b"z")) == ["good", "good", "bad"]
+    assert (service.counts["verified"], service.counts["remembered"]) == (2, 1)
+
+
+def test_a_fault_while_a_large_message_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookup_server.service.sha256", lambda _: divmod(1, 0))
+    asked = [request(b"From: a@b\n\n" + b"y" * size, "why dkim") for size in (10, INLINE)]
+    assert ask(make_service(resolver()), *asked) == ["defer: internal error; see the log"] * 2
 
 
 @pytest.mark.parametrize(
