@@ -84,10 +84,15 @@ def _interpreter(root: Path) -> None:
         subprocess.run(command, check=True, timeout=60)
         return
     (root / "bin").mkdir(parents=True)
-    shutil.copy2(base, root / "bin" / "python3")
+    binary = root / "bin" / base.name
+    shutil.copy2(base, binary)
     shutil.copytree(library, root / "lib" / library.name, ignore=NOT_COPIED)
-    for shared in library.parent.glob("libpython*.so*"):
-        shutil.copy2(shared, root / "lib")
+    shared = [shutil.copy2(path, root / "lib") for path in library.parent.glob("libpython*.so*")]
+    if shared:  # the binary knows its library by a path that others cannot enter
+        (root / "bin" / "python3").write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={root}/lib exec {binary} "$@"\n')
+        (root / "bin" / "python3").chmod(0o755)
+    else:
+        (root / "bin" / "python3").symlink_to(binary)
 
 
 def _needed(name: str) -> set[str]:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.leftovers import leftovers
+
 EXIM_USERS = ("Debian-exim", "exim", "mail")
 ENDING_GRACE = 10.0
 """Seconds that a process may take to end when it is asked to."""
@@ -39,10 +41,12 @@ def shared_directory(prefix: str) -> Iterator[Path]:
     place = next(place for place in places if place.is_dir() and open_to_others(place.resolve()))
     directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     directory.chmod(0o755)
+    leftovers().note("directory", directory)
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        leftovers().forget("directory", directory)
 
 
 def give(path: Path, user: str, mode: int) -> Path:
@@ -85,6 +89,7 @@ class Process:
         cwd: Path | None = None,
     ) -> None:
         self.log = log
+        self._ended = False
         with log.open("ab") as output:
             self._child: subprocess.Popen[bytes] = subprocess.Popen(
                 list(map(str, arguments)),
@@ -96,6 +101,7 @@ class Process:
                 cwd=cwd,
                 **_identity(user),
             )
+        leftovers().note("group", self._child.pid)
 
     @property
     def pid(self) -> int:
@@ -135,6 +141,9 @@ class Process:
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._child.pid, signal.SIGKILL)
+            if not self._ended:
+                leftovers().forget("group", self._child.pid)
+                self._ended = True
 
 
 def _identity(user: str | None) -> dict[str, Any]:
