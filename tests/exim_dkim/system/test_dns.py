@@ -124,7 +124,7 @@ def test_silence_times_out_in_time_after_several_tries() -> None:
             answers = await resolver.resolve(*(Question(f"{i}.example", RecordType.TXT) for i in range(20)))
             assert time.monotonic() - began < 2
             assert {answer.trouble for answer in answers} == {Trouble.TIMEOUT}
-            assert len(server.seen) >= 60
+            assert len(server.seen) >= 40
             sent = resolver.queries
             (answer,) = await resolver.resolve(Question("0.example", RecordType.TXT))
             assert (answer.trouble, resolver.queries) == (Trouble.TIMEOUT, sent)  # remembered for a moment
