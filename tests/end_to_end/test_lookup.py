@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support.exim import Exim
+from tests.support.processes import free_port
 from tests.support.samples import message, signed
 from tests.support.smtp import Client, Reply, submit
 from tests.support.world import World
@@ -15,10 +18,10 @@ BANK = "Bank <info@bank.example>"
 LISTS = "Lists <anybody@lists.example>"
 
 
-def recorded(world: World, text: bytes) -> str:
-    """The word that our receiver writes into its header for a message."""
+def recorded(world: World, text: bytes, receiver: Exim | None = None) -> str:
+    """The word that the receiver (the usual one, if none is given) writes into its header for a message."""
     world.server()
-    exim = world.receiver()
+    exim = receiver or world.receiver()
     reply = submit(exim.port, text, sender="envelope@client.example", recipients=["bob@rx.example"])
     assert reply.code == 250, reply
     identifier = reply.text.partition("id=")[2]
@@ -211,3 +214,42 @@ def test_many_messages_in_one_connection(world: World) -> None:
     words = [exim.wait_for_log(f"{each} DKIM ([a-z]+) for")[1] for each in identifiers]
     assert words == ["unsigned", "good", "bad", "unsigned"]
     assert exim.panic_log() == ""
+
+
+def test_named_queue(world: World) -> None:
+    """The body lies in the queue that an ACL has chosen."""
+    world.server()
+    exim = world.receiver("queued", extra="acl_smtp_predata = accept queue = second\n")
+    submit(exim.port, signed(message()), sender="", recipients=["bob@rx.example"])
+    assert exim.wait_for_log(r" DKIM (\w+) for example.org$")[1] == "good"
+    exim.wait_for_log(r"Q=second R=mailbox")
+
+
+def test_over_tcp(world: World) -> None:
+    """With `inet:`, and a server that is allowed to read the spool for it."""
+    port = free_port()
+    world.server("tcp-lookup", {"lookup_listen": f"SOCKET ; inet:127.0.0.1:{port}", "lookup_spool_over_inet": "true"})
+    exim = world.receiver("inet", {"LOOKUP_SOCKET": f"inet:127.0.0.1:{port}"})
+    assert recorded(world, signed(message()), exim) == "example.org=good"
+    assert recorded(world, tampered(signed(message())), exim) == "example.org=bad"
+
+
+def test_many_at_once(world: World) -> None:
+    """Sixty messages over six connections at the same time: each gets its own answer."""
+    world.server()
+    exim = world.receiver()
+    texts = {"good": signed(message()), "bad": tampered(signed(message())), "unsigned": message()}
+
+    def send_ten(word: str) -> list[tuple[str, str]]:
+        with Client(exim.port) as client:
+            client.hello()
+            sent = []
+            for _ in range(10):
+                client.envelope("", ["bob@rx.example"])
+                sent.append((word, client.data(texts[word]).text.partition("id=")[2]))
+            return sent
+
+    with ThreadPoolExecutor(6) as pool:
+        sent = [one for each in pool.map(send_ten, [*texts, *texts]) for one in each]
+    for word, identifier in sent:
+        assert exim.wait_for_log(f"{identifier} DKIM ([a-z]+) for")[1] == word

@@ -159,6 +159,17 @@ def test_variables_of_the_envelope(world: World, tx: Exim) -> None:
     assert int(found[2]) - int(found[1]) == 86400
 
 
+def test_named_queue(world: World) -> None:
+    """Its -H file, which has the envelope, is not where others are."""
+    exim = world.sender("tx-queued", {}, extra="acl_smtp_predata = accept queue = second")
+    world.configure("tx-queued", FIXED + "dkim_identity = $sender_address\n")
+    send(exim, message())
+    received = world.sink.next()
+    assert results(received) == [("example.org", "rsa", PASS)]
+    assert b"i=alice@example.org;" in received.message
+    exim.wait_for_log("Q=second R=outgoing_signed")
+
+
 FAILURES = {
     "no such key": "dkim_private_key = DIRECTORY/keys/absent.pem",
     "not a key": "dkim_private_key = DIRECTORY/domains",

@@ -23,6 +23,9 @@ class LookupServer:
             "log_destination": "stderr",
             **options,
         }
+        settings["lookup_listen"] = settings["lookup_listen"].replace("SOCKET", str(self.socket))
+        if ";" in settings["lookup_listen"]:
+            settings["lookup_listen"] = f"<; {settings['lookup_listen']}"
         lines = [f"{name} = {value}" for name, value in settings.items()]
         self.configuration.write_text("\n".join([*lines, ""]))
         self.configuration.chmod(0o644)

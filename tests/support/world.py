@@ -18,8 +18,20 @@ from tests.support.lookup import LookupServer
 from tests.support.processes import exim_user, give, shared_directory
 from tests.support.smtp import Sink
 
-SENDERS = ("tx", "scripted", "tx-wire", "hop")
-RECEIVERS = ("rx", "unasked", "early", "keys", "plain", "split", "wire", "patient", "impatient", "native")
+RECEIVERS = (
+    "rx",
+    "unasked",
+    "early",
+    "keys",
+    "plain",
+    "split",
+    "wire",
+    "patient",
+    "impatient",
+    "native",
+    "queued",
+    "inet",
+)
 """The names that a receiver may have: the look-up server may read the spools of these."""
 
 SIGNS_ALWAYS = """\
@@ -107,6 +119,7 @@ class World:
         *,
         port: int | None = None,
         signing: str = SIGNING,
+        extra: str = "",
     ) -> Exim:
         """A running Exim of this name that signs what its clients send and passes it to the sink, or to `port`."""
         if name not in self._exims:
@@ -121,7 +134,7 @@ class World:
                 "SMART_HOST": f"127.0.0.1::{port or self.sink.port}",
                 **(macros or {}),
             }
-            self._exims[name] = Exim(self.exim, self.directory / name, settings)
+            self._exims[name] = Exim(self.exim, self.directory / name, settings, extra=extra)
             self._exims[name].start()
         return self._exims[name]
 
