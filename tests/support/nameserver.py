@@ -107,6 +107,21 @@ class Seen(NamedTuple):
     edns: bool
 
 
+def _same_port() -> tuple[socket.socket, socket.socket]:
+    """A TCP and a UDP socket on one free port. A port that is free for one may be taken for the other."""
+    for _ in range(100):
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
+    raise AssertionError("no port is free for TCP and UDP")
+
+
 class NameServer(asyncio.DatagramProtocol):
     """The server; `table` is by name in lower case without the final dot. Other names do not exist."""
 
@@ -117,13 +132,10 @@ class NameServer(asyncio.DatagramProtocol):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
-        port = self._tcp.sockets[0].getsockname()[1]
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", port))
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: self, sock=udp)
-        self.address = Address("127.0.0.1", port)
+        tcp, udp = _same_port()
+        self.address = Address("127.0.0.1", tcp.getsockname()[1])
+        self._tcp = await asyncio.start_server(self._serve_tcp, sock=tcp)
+        self._udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=udp)
         return self
 
     async def __aexit__(
