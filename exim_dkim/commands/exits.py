@@ -18,3 +18,4 @@ class ExitStatus(enum.IntEnum):
     TEMPORARY = 75
     PROTOCOL = 76
     CONFIGURATION = 78
+    INTERRUPTED = 130  # as shells say it: 128 + SIGINT

@@ -13,7 +13,11 @@ PROGRAM_NAME = "exim-dkim"
 
 def main() -> None:
     """Run the command with the arguments of the process and exit."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were imported; later, `program` sees to it
+        status = 130
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -71,6 +71,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(ExitStatus.INTERRUPTED) from None
         except Exception as error:
             if debugging():
                 raise

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from exim_dkim.commands import main as main_module
 from exim_dkim.commands import program
+from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.main import run, version_line
 from tests.support.cli import MESSAGE, make_material, run_cli
-from tests.support.processes import give, shared_directory
+from tests.support.processes import give, shared_directory, wait_until
 
 COMMAND = (sys.executable, "-m", "exim_dkim.commands.main")
 
@@ -97,6 +99,11 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert errors == b""
 
 
+def status_of(pid: int) -> str:
+    """The State line of a process."""
+    return Path(f"/proc/{pid}/status").read_text().split("State:")[1].splitlines()[0]
+
+
 def test_an_interrupt(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -105,11 +112,20 @@ def test_an_interrupt(tmp_path: Path) -> None:
         subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
         fifo.open("wb"),  # returns when the command has opened the other end
     ):
+        wait_until("the command waits for its input", lambda: "(sleeping)" in status_of(process.pid))
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
-    assert output == b""
-    assert b"Traceback" not in errors
-    assert process.returncode != 0
+    assert (output, errors, process.returncode) == (b"", b"", ExitStatus.INTERRUPTED)
+
+
+def test_an_early_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module, "run", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        main_module.main()
+    assert caught.value.code == ExitStatus.INTERRUPTED
 
 
 def test_run_returns_the_status(capsys: pytest.CaptureFixture[str]) -> None:
