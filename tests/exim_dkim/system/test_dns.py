@@ -15,6 +15,7 @@ from exim_dkim.errors import ConfigurationError
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 from exim_dkim.system.answercache import AnswerCache
 from exim_dkim.system.dns import DnsResolver, open_resolver
+from exim_dkim.system.nameservers import NameServer as Address
 from exim_dkim.system.zone import ZoneResolver
 from tests.support.nameserver import (
     NameServer,
@@ -29,6 +30,7 @@ from tests.support.nameserver import (
     records,
     silence,
 )
+from tests.support.unbound import Unbound
 
 NAME = "sel._domainkey.example.org"
 GOOD = records('@ 300 TXT "v=DKIM1; " "p=abc"')
@@ -261,3 +263,29 @@ def test_open_resolver(tmp_path: Path) -> None:
     for text in ("dns_nameservers = ns.example.org\n", f"dns_zone_file = {tmp_path}/missing\n"):
         with pytest.raises(ConfigurationError):
             opened(text)
+
+
+@pytest.mark.peer("unbound")
+def test_a_real_name_server(tmp_path: Path) -> None:
+    large = "v=DKIM1; p=" + "abc" * 1000  # does not fit into UDP
+    records = {"large.example.org": large, "small.example.org": "v=DKIM1; p=abc"}
+    unbound = Unbound(tmp_path / "unbound", records, refused=("refused.example.org",))
+    try:
+        resolver = DnsResolver([Address(unbound.address)], 5)
+        names = ("large.example.org", "small.example.org", "missing.example.org", "refused.example.org", "example.org")
+        answers = asyncio.run(ask_all(resolver, *names))
+        again = asyncio.run(ask_all(resolver, *names))
+    finally:
+        unbound.end()
+    assert [answer.trouble or answer.records for answer in answers] == [
+        (large.encode(),),
+        (b"v=DKIM1; p=abc",),
+        Trouble.NXDOMAIN,
+        Trouble.SERVFAIL,
+        Trouble.NO_DATA,
+    ]
+    assert again == answers
+
+
+async def ask_all(resolver: DnsResolver, *names: str) -> tuple[Answer, ...]:
+    return await resolver.resolve(*(Question(name, RecordType.TXT) for name in names))
