@@ -10,28 +10,14 @@ import pytest
 
 from exim_dkim.commands.exim_config import PARTS, template
 from tests.support.cli import run_cli
+from tests.support.exim_templates import EXAMPLE, cut
 from tests.support.peers import program
 from tests.support.processes import shared_directory
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "exim.conf"
-
-
-def code(text: str) -> list[str]:
-    """The lines of a configuration that do something."""
-    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-
-
-def blocks(text: str) -> list[list[str]]:
-    """What stands between the lines that tell the reader to put in something of his own."""
-    return [code(block) for block in re.split(r"^# \.\.\. .*$", text, flags=re.MULTILINE)]
-
 
 @pytest.mark.parametrize("name", [name for name in PARTS if name != "macros"])
-def test_every_part_stands_in_the_example(name: str) -> None:
-    example = "\n".join(["", *code(EXAMPLE.read_text()), ""])
-    for block in blocks(template(name)):
-        assert block
-        assert "\n".join(["", *block, ""]) in example
+def test_every_part_is_that_of_the_example(name: str) -> None:
+    assert template(name) == cut(EXAMPLE.read_text())[name], "run: python -m tests.support.exim_templates"
 
 
 def test_the_macros_are_those_of_the_example() -> None:
