@@ -49,7 +49,7 @@ def tell_all(findings: Findings, key: Key | None) -> str:
 
 
 def tell_json(findings: Findings, key: Key | None) -> str:
-    """`json [KEY]`: one object, for `${extract json{dkim}{...}}`. Signatures beyond the room are only counted."""
+    """`json [KEY]`: one object, for `${extract jsons{dkim}{...}}`. Signatures beyond the room are only counted."""
     chosen = findings.chosen(key)
     signatures: list[str] = []
     room = MAX_REPLY - 4096
