@@ -2,17 +2,18 @@
 
 The engine works on the wire form: lines end in CRLF. Exim's files have LF; `to_wire` makes one into the other. A lone
 CR or LF in wire form is data. A line without a field name (no colon, or a continuation before any field) is kept as a
-field with an empty name, which nothing can refer to.
+field with an empty name, which nothing can refer to; `is_well_formed` says whether there is such a thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from exim_dkim.lazypattern import lazy_pattern
 
 _BLANKS = b" \t"
+_NAME_CHARACTERS = bytes(byte for byte in range(33, 127) if byte != 0x3A)  # RFC 5322 §2.2
 _FIELD_START = lazy_pattern(rb"\r\n(?![ \t])")
 
 
@@ -82,6 +83,21 @@ def parse_header(header: bytes) -> tuple[HeaderField, ...]:
     if not header:
         return ()
     return tuple([parse_field(raw) for raw in _FIELD_START.split(header)])
+
+
+def is_well_formed(fields: Sequence[HeaderField]) -> bool:
+    """Whether every line belongs to a field that has a name (RFC 5322 §2.2), and no CR or LF stands alone.
+
+    Of any other header readers disagree where it ends and what fields it has: to Exim and many others, a line that is
+    no field begins the body.
+    """
+    if not fields:
+        return True
+    names, raws = zip(*fields, strict=True)
+    if b"" in names or b"".join(names).translate(None, _NAME_CHARACTERS):
+        return False
+    text = b"".join(raws)
+    return len(text) - len(text.translate(None, b"\r\n")) == 2 * text.count(b"\r\n")
 
 
 def parse_message(data: bytes) -> Message:

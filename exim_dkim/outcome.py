@@ -41,7 +41,7 @@ class DkimReason(enum.Enum):
     IDENTITY_NOT_UNDER_DOMAIN = (DkimResult.PERMERROR, "the identity (i=) is not under the signing domain (d=)")
     FROM_NOT_SIGNED = (DkimResult.PERMERROR, "the From field is not signed")
 
-    # Local policy (RFC 6376 §6.1.1, §8.2, §8.15; RFC 8301)
+    # Local policy (RFC 6376 §3.8, §6.1.1, §8.2, §8.15; RFC 8301)
     EXPIRED = (DkimResult.POLICY, "the signature has expired")
     IN_THE_FUTURE = (DkimResult.POLICY, "the signature was made in the future")
     HASH_NOT_ALLOWED = (DkimResult.POLICY, "the hash of the signature is not one that is accepted here")
@@ -49,6 +49,7 @@ class DkimReason(enum.Enum):
     KEY_TOO_LARGE = (DkimResult.POLICY, "the key is too large")
     PARTIAL_BODY = (DkimResult.POLICY, "part of the body is not signed (l=)")
     UNSIGNED_DUPLICATE_FIELD = (DkimResult.POLICY, "a header field stands more often than it is signed")
+    MALFORMED_HEADER = (DkimResult.POLICY, "the header has a line that is no field, or a lone CR or LF")
     TOO_MANY_SIGNATURES = (DkimResult.POLICY, "the message has more signatures than are looked at")
 
     # The key (RFC 6376 §3.6, §6.1.2)

@@ -17,7 +17,7 @@ from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
 from exim_dkim.errors import KeyFormatError, ParseError
 from exim_dkim.hashing import BodyHash, BodyHasher, FieldChooser, header_text
 from exim_dkim.keyrecord import KeyRecord, parse_key_record
-from exim_dkim.message import HeaderField, Message
+from exim_dkim.message import HeaderField, Message, is_well_formed
 from exim_dkim.outcome import DkimReason, DkimResult
 from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
@@ -131,6 +131,10 @@ async def verify_header(
     found = chooser.all(FIELD_NAME)[:MAX_VERDICTS]
     everything = [_judge_signature(parse_signature(field), chooser, policy, now) for field in found]
     open_ones = [pending for pending in everything if pending.verdict is None]
+    if open_ones and not is_well_formed(fields):
+        for pending in open_ones:
+            pending.end(DkimReason.MALFORMED_HEADER)
+        open_ones.clear()
     for pending in open_ones[policy.max_signatures :]:
         pending.end(DkimReason.TOO_MANY_SIGNATURES, f"the limit is {policy.max_signatures}")
     del open_ones[policy.max_signatures :]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exim_dkim.message import HeaderField, Message, parse_field, parse_header, parse_message, to_wire
+from exim_dkim.message import HeaderField, Message, is_well_formed, parse_field, parse_header, parse_message, to_wire
 
 CASES = [
     (b"A: 1\r\nB: 2\r\n\r\nbody\r\n", [(b"a", b"A: 1"), (b"b", b"B: 2")], b"body\r\n", True),
@@ -43,6 +43,31 @@ def test_parse(data: bytes, fields: list[tuple[bytes, bytes]], body: bytes, has_
 )
 def test_to_wire(data: bytes, wire: bytes) -> None:
     assert to_wire(data) == wire
+
+
+@pytest.mark.parametrize(
+    ("header", "well_formed"),
+    [
+        (b"A: 1\r\nB!#$;~ \t: 2\r\n\t:\r\n \r\nC:\r\n", True),
+        (b"A: \xff\0\x0b\x7f", True),
+        (b"", True),
+        (b"A: 1\r\nnothing\r\nB: 2\r\n", False),
+        (b"A: 1\r\nsee here: 2\r\n", False),
+        (b"A: 1\r\n: 2\r\n", False),
+        (b" B: 1\r\nA: 2\r\n", False),
+        (b"From\r\n : 1\r\nA: 2\r\n", False),
+        (b"Fr\xc3\xb6m: 1\r\nA: 2\r\n", False),
+        (b"From\0: 1\r\nA: 2\r\n", False),
+        (b"From\x0b: 1\r\nA: 2\r\n", False),
+        (b"X: 1\nFrom: 2\r\nA: 3\r\n", False),
+        (b"X: 1\rFrom: 2\r\nA: 3\r\n", False),
+        (b"X: 1\r\r\nA: 3\r\n", False),
+        (b"X: 1\r\n\nA: 3\r\n", False),
+        (b"A: 1\r", False),
+    ],
+)
+def test_well_formed(header: bytes, well_formed: bool) -> None:
+    assert is_well_formed(parse_header(header)) is well_formed
 
 
 def test_value() -> None:

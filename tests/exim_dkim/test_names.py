@@ -30,7 +30,8 @@ def test_domain(text: bytes, domain: str) -> None:
     "text",
     [
         b"", b".", b"a..b", b".a", b"-a.example", b"a-.example", b"a b", b"[192.0.2.1]", b"a/../b", b"a\n", b"a\0b",
-        b"x" * 64 + b".example", b"a" + "\u00ad".encode() * 1000 + b".example", b".".join([b"a" * 50] * 6), b"\xff\xfe", "☃..example".encode(),
+        b"x" * 64 + b".example", b"a" + "\u00ad".encode() * 1000 + b".example",
+        b".".join([b"a" * 50] * 6), b"\xff\xfe", "☃..example".encode(),
     ],
 )  # fmt: skip
 def test_not_a_domain(text: bytes) -> None:

@@ -84,6 +84,14 @@ UNLIKE = (
             LIBOPENDKIM: ("key-duplicate", "key-version-late"),
         },
     ),
+    Unlike(
+        "A line in the header that is no field (§3.8: what is malformed may be refused). The peer takes it for one, or "
+        "leaves it out; Exim would begin the body there.",
+        {
+            MAIL_DKIM: ("header-malformed-bare-lf", "header-malformed-line", "header-malformed-words"),
+            LIBOPENDKIM: ("header-malformed-bare-lf", "header-malformed-words"),
+        },
+    ),
     # The peer is stricter, or wrong
     Unlike(
         "The peer looks at the first TXT record only (§3.6.2.2 leaves several undefined).",
@@ -125,6 +133,13 @@ UNLIKE = (
         },
     ),
     # The peer says nothing where we have a verdict
+    Unlike(
+        "The peer refuses the whole message for such a line in its header.",
+        {
+            DKIMPY: ("header-malformed-fold", "header-malformed-line", "header-malformed-words"),
+            LIBOPENDKIM: ("header-malformed-fold", "header-malformed-line"),
+        },
+    ),
     Unlike(
         "The peer does not list a signature that it cannot parse.",
         {

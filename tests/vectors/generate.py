@@ -229,6 +229,18 @@ def header_vectors() -> Iterator[Vector]:
         canonicalization=("simple", "simple"),
         replace=[(b"A  test", b"A test")],
     )
+    for name, why, line in (
+        ("line", "a line without a colon", b"Click here to win\r\n"),
+        ("words", "a line with a colon but no field name before it", b"Look here: https://example.net\r\n"),
+        ("bare-lf", "a lone LF before what would be a second From", b"X: 1\nFrom: Mallory <mallory@example.com>\r\n"),
+        ("fold", "a fold before the colon of a second From", b"From\r\n : Mallory <mallory@example.com>\r\n"),
+    ):
+        yield Vector(
+            f"header-malformed-{name}",
+            f"{why}: what is the header, and what the body, depends on who reads it (§3.8)",
+            bad("MALFORMED_HEADER"),
+            replace=[(b"Date:", line + b"Date:")],
+        )
     yield Vector(
         "header-added-on-top",
         "fields that are not signed may be added",

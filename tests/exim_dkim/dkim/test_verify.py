@@ -66,6 +66,20 @@ def test_changed(change: tuple[bytes, bytes], reason: DkimReason) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        b"Click here to win\r\n", b"See here: https://example.net\r\n", b"X: 1\nFrom: Mallory <m@example.net>\r\n",
+        b"From\r\n : Mallory <m@example.net>\r\n",
+    ],
+)  # fmt: skip
+def test_a_header_that_readers_understand_differently(line: bytes) -> None:
+    """Exim and others end the header at a line that is no field; what follows would be shown as the body."""
+    keys = resolver()
+    assert reasons(signed().replace(b"To: Bob", line + b"To: Bob"), keys) == [DkimReason.MALFORMED_HEADER]
+    assert keys.asked == []
+
+
+@pytest.mark.parametrize(
     "change",
     [
         (b"Received: from", b"Received: by"),
