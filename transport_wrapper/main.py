@@ -24,8 +24,21 @@ EX_CONFIG = 78
 def main() -> None:
     """The program."""
     gc.disable()  # one message makes no garbage worth collecting; looking for it takes a tenth of the run
+    complete = are_open(0, 1)  # before anything is opened that could take their place
     quiet = guard_standard_error()
+    if not complete:
+        os._exit(_end(EX_TEMPFAIL, "standard input or output is closed: the message stays queued", quiet))
     os._exit(run(sys.argv[1:], quiet))
+
+
+def are_open(*descriptors: int) -> bool:
+    """Whether all of these are open."""
+    try:
+        for descriptor in descriptors:
+            os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def guard_standard_error() -> bool:
@@ -95,11 +108,13 @@ def _end(status: int, line: str, quiet: bool) -> int:
 
 def _log(line: str, quiet: bool) -> None:
     """One line to syslog, and to stderr when people read that."""
+    import contextlib
     import syslog
 
     text = "".join(character if character.isprintable() else "?" for character in line)[:900]
     syslog.openlog("exim-dkim-filter", syslog.LOG_PID, syslog.LOG_MAIL)
     syslog.syslog(syslog.LOG_INFO, text.encode("utf-8", "replace").decode("utf-8"))
     if not quiet:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # the message matters more
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()

@@ -223,6 +223,26 @@ def test_stderr_closed(configuration: Path) -> None:
     assert is_good(done.stdout)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-", ">&- 2>&-"])
+def test_input_or_output_closed(configuration: Path, closed: str) -> None:
+    """What is opened first would take the place of what is closed, and swallow the message."""
+    script = ["sh", "-c", f'"$@" {closed}', "sh", *command(configuration)]
+    assert subprocess.run(script, input=SPOOLED, stdout=subprocess.PIPE, check=False).returncode == EX_TEMPFAIL
+
+
+def test_a_log_that_cannot_be_written_does_not_keep_the_message(configuration: Path) -> None:
+    words = command(configuration)
+    words[2] = (
+        "import sys, transport_wrapper.main as m\n"
+        "m.guard_standard_error = lambda: False\n"
+        "sys.stderr = open('/dev/full', 'w')\n"
+        "m.main()"
+    )
+    done = run(words)
+    assert done.returncode == EX_OK
+    assert is_good(done.stdout)
+
+
 def start(words: list[str], **options: object) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, **options)  # type: ignore[call-overload, no-any-return]
