@@ -6,8 +6,10 @@ able to read them: the package may be installed below a directory that is closed
 
 from __future__ import annotations
 
+import grp  # noqa: F401
 import importlib
 import pkgutil
+import pwd  # noqa: F401
 from collections.abc import Iterable
 
 import exim_dkim

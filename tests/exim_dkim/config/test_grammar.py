@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -179,6 +180,8 @@ def ours(text: bytes) -> str:
 @pytest.mark.peer("exim")
 @pytest.mark.parametrize("text", BOTH)
 def test_exim_agrees(text: bytes, tmp_path: Path) -> None:
+    if text.startswith(b"hide ") and os.getuid() != 0:
+        pytest.skip("needs root: Exim shows to nobody else what is hidden")
     configuration = tmp_path / "exim.conf"
     configuration.write_bytes(text + b"\n")
     tmp_path.chmod(0o755)

@@ -83,7 +83,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
         (b"$host_lookup_failed$host_lookup_deferred", b"00"),
         (b"$message_smtputf8", b"no"),
         (b"$tls_in_cipher|$tls_in_ocsp", b"|0"),
-        (b"$caller_uid/$caller_gid", b"0/0"),
+        (b"$caller_uid/$caller_gid", b"%d/%d" % (os.getuid(), os.getgid())),
         (b"$spf_result$dkim_verify_status$router_name", b""),
     ],
 )
