@@ -24,7 +24,7 @@ REQUESTS = 2000
 CLIENTS = 8
 OCTETS = 4 << 10
 PATIENCE = 10.0
-"""Seconds for the server to start."""
+"""Seconds for the server to start, and for a reply."""
 _START = "import sys; from lookup_server.main import run; sys.exit(run(sys.argv[1]))"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -87,6 +87,7 @@ def _wait(path: str, process: subprocess.Popen[bytes]) -> None:
 def ask(path: str, request: bytes) -> bytes:
     """One request as Exim makes it, and the reply."""
     with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
         client.connect(path)
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
