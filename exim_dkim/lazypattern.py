@@ -15,7 +15,7 @@ class _LazyPattern(Generic[AnyStr]):
     """Becomes a pattern when one of its methods is first asked for."""
 
     def __init__(self, source: AnyStr, flags: int) -> None:
-        self._source = source
+        self._source: AnyStr = source
         self._flags = flags
 
     def __getattr__(self, name: str) -> object:

@@ -12,4 +12,4 @@ def run(work: Coroutine[object, object, T]) -> T:
     """The result of `work`. Inside a running event loop it raises RuntimeError, as `asyncio.run` does."""
     import asyncio
 
-    return asyncio.run(work)  # type: ignore[arg-type]  # an engine coroutine yields only what its resolver yields
+    return asyncio.run(work)
