@@ -18,6 +18,10 @@ from exim_dkim.names import Domain, Selector
 
 _WIDTH: Final = 78
 _FOLD: Final = b"\r\n\t"
+# RFC 5322 §2.2 without the semicolon, which would end h=; so long that a line keeps below 998 characters.
+_NAME_CHARACTERS: Final = bytes(byte for byte in range(33, 127) if byte not in b":;")
+_MAX_NAME: Final = 900
+_MAX_ADDRESS: Final = 253  # RFC 5321 §4.5.3.1.3, without @ and angle brackets
 _LOCAL_PART_SAFE: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/?^_`{|}~.,:()<>[]\\\""
 )
@@ -45,7 +49,8 @@ def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tupl
 
     As Exim: the header is walked from the bottom up and the first element that fits counts. A plain `X` is used up by
     one field, and what is left over is named too, which asserts its absence; `=X` takes all fields there are; `+X`
-    takes all and one more. From is always signed (RFC 6376 §5.4).
+    takes all and one more. From is always signed (RFC 6376 §5.4). The absence of a DKIM-Signature cannot be asserted,
+    since the signature itself is one: every verifier would call it bad.
     """
     elements = [_WantedField(element) for element in wanted]
     by_name: dict[bytes, list[_WantedField]] = {}
@@ -61,7 +66,7 @@ def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tupl
         if candidates[0].prefix == b"":
             candidates.pop(0).used = True
         chosen.append(field.raw.partition(b":")[0].rstrip(b" \t"))
-    leftovers = [element.name for element in elements if element.name and element.left_over]
+    leftovers = [element.name for element in elements if element.left_over]
     return (*chosen, *leftovers)
 
 
@@ -77,6 +82,8 @@ class _WantedField:
 
     @property
     def left_over(self) -> bool:
+        if self.name.lower() in (b"", b"dkim-signature"):
+            return False
         return self.prefix == b"+" or (self.prefix == b"" and not self.used)
 
 
@@ -90,6 +97,9 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     for canonicalization in (request.header_canonicalization, request.body_canonicalization):
         if canonicalization not in HEADER_CANONICALIZATIONS:
             raise SigningError(f"unknown canonicalisation {canonicalization!r}: use simple or relaxed")
+    for name in request.names:
+        if not 0 < len(name) <= _MAX_NAME or name.translate(None, _NAME_CHARACTERS):
+            raise SigningError(f"not a header field name that can be signed: {_shown(name)}; correct dkim_sign_headers")
     if b"from" not in names:
         raise SigningError("From must be signed (RFC 6376 §5.4): put it into dkim_sign_headers")
     chooser = FieldChooser(fields)
@@ -118,6 +128,8 @@ def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes
         local, domain = request.identity
         if not domain.is_under(request.domain):
             raise SigningError(f"dkim_identity is at {domain}, which is not under the signing domain {request.domain}")
+        if len(local) + len(domain) > _MAX_ADDRESS:
+            raise SigningError(f"dkim_identity is longer than an address can be: {len(local) + len(domain)} bytes")
         tags.append(b"i=" + _quoted_local_part(local) + b"@" + domain.encode())
     if request.timestamp is not None:
         tags.append(b"t=%d" % request.timestamp)
@@ -161,3 +173,8 @@ def _append_data(field: bytes, data: bytes) -> bytes:
 def _quoted_local_part(local: bytes) -> bytes:
     """dkim-quoted-printable (RFC 6376 §2.11)."""
     return b"".join(bytes((byte,)) if byte in _LOCAL_PART_SAFE else b"=%02X" % byte for byte in local)
+
+
+def _shown(name: bytes) -> str:
+    """A name for people: printable, not long."""
+    return ascii(name[:40].decode("utf-8", "backslashreplace"))

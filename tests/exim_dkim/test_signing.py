@@ -201,6 +201,7 @@ HEADER = parse_header(b"Received: 1\r\nTo: x\r\nFrom: a\r\nX-One: 1\r\nTO: y\r\n
         ("from:SUBJECT", "Subject:From"),
         ("From : = X-One : +Nothing : = : +", "X-One:From:Nothing"),
         ("From:To:=To", "TO:From:To"),
+        ("From:DKIM-Signature:+dkim-signature", "From"),
     ],
 )
 def test_sign_headers(wanted: str, names: str) -> None:

@@ -48,7 +48,14 @@ def test_golden() -> None:
     ("changes", "message"),
     [
         ({"names": (b"To",)}, "From must be signed"),
+        ({"names": (b"From", b"X;Y")}, "not a header field name that can be signed: 'X;Y'"),
+        ({"names": (b"From", b"To Subject")}, "'To Subject'"),
+        ({"names": (b"From", b"Gr\xfc\xdfe")}, "not a header field name"),
+        ({"names": (b"From", b"X\r\nY")}, "not a header field name"),
+        ({"names": (b"From", b"")}, "not a header field name"),
+        ({"names": (b"From", b"x" * 901)}, "not a header field name"),
         ({"identity": (b"", Domain.parse(b"example.net"))}, "not under the signing domain"),
+        ({"identity": (b"x" * 243, Domain.parse(b"example.org"))}, "longer than an address can be"),
     ],
 )
 def test_refused(changes: dict[str, object], message: str) -> None:
@@ -59,6 +66,19 @@ def test_refused(changes: dict[str, object], message: str) -> None:
 def test_a_message_without_from() -> None:
     with pytest.raises(SigningError, match="no From field"):
         sign((parse_field(b"To: x"),), HASH, request(), crypto.load_private_key(pem()))
+
+
+def test_the_longest_of_everything() -> None:
+    """RFC 5322 §2.1.1: a line has at most 998 characters."""
+    domain = Domain.parse(b".".join([b"d" * 50] * 4))
+    wanted = request(
+        domain=domain,
+        selector=".".join(["s" * 49] * 4),
+        names=(b"From", b"x" * 900),
+        identity=(b"\xff" * (253 - len(domain)), domain),
+    )
+    field = sign(FIELDS, HASH, wanted, crypto.load_private_key(SEED))
+    assert max(map(len, field.split(b"\r\n"))) <= 998
 
 
 @settings(max_examples=50, deadline=None)
