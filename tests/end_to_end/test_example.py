@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 from tests.support import peers
 from tests.support.exim import EXAMPLE
-from tests.support.processes import exim_user
+from tests.support.processes import exim_user, give
+from tests.support.samples import KEY_DIRECTORY, message
+from tests.support.smtp import submit
 from tests.support.world import World
 
 TEXT = EXAMPLE.read_text()
@@ -57,3 +60,19 @@ def test_untainting_recipe(world: World) -> None:
     for name in ("alice", "../bob", "bob/new", ".", "..", "/etc/passwd"):
         assert "failed to verify" in receiver.run("-bv", f"{name}@rx.example"), name
     assert "verified" in receiver.run("-bv", "bob@rx.example")
+
+
+def test_example_of_the_signing_configuration(world: World) -> None:
+    """examples/exim-dkim.conf as it is, but for the directory that its macro names."""
+    etc = world.directory / "etc"
+    keys = etc / "keys"
+    keys.mkdir(parents=True)
+    (etc / "signing-domains").write_text("example.org: rsa\nother.example: absent\n")
+    shutil.copy(EXAMPLE.with_name("exim-dkim.conf"), etc / "exim-dkim.conf")
+    shutil.copy(KEY_DIRECTORY / "rsa2048.pem", keys / "example.org.rsa.pem")
+    for path in (etc, keys, *etc.glob("*"), *keys.glob("*")):
+        give(path, exim_user(), 0o755 if path.is_dir() else 0o640)
+    exim = world.sender("by-example", signing=f"ETC = {etc}\n.include {etc}/exim-dkim.conf\n")
+    for author, signed in (("alice@example.org", True), ("olga@other.example", False), ("x@third.example", False)):
+        submit(exim.port, message(author), sender="alice@example.org", recipients=["bob@rx.example"])
+        assert (b"DKIM-Signature: " in world.sink.next().message) == signed, author
