@@ -49,12 +49,12 @@ class KeyRecord(NamedTuple):
 def parse_key_record(record: bytes) -> KeyRecord:
     """The key record from the text of a TXT record; `ParseError` when it is none.
 
-    v= must come first and be DKIM1 (otherwise `version_known` is False); unknown tags, flags and services are ignored.
+    v= must be DKIM1 (otherwise `version_known` is False). It ought to stand first, but where it does not the record
+    still says what it is, and every other verifier takes it. Unknown tags, flags and services are ignored.
     """
     if len(record) > MAX_RECORD:
         raise ParseError("the key record is too long", record, 0, len(record))
     tags = parse_tag_list(record)
-    version_known = b"v" not in tags or (next(iter(tags)) == b"v" and tags[b"v"] == b"DKIM1")
     if b"p" not in tags:
         raise ParseError("the key record has no p= tag", record, 0, len(record))
     try:
@@ -69,7 +69,7 @@ def parse_key_record(record: bytes) -> KeyRecord:
         services=_words(tags.get(b"s", b"*")),
         flags=_words(tags.get(b"t", b"")),
         notes=tags.get(b"n", b""),
-        version_known=version_known,
+        version_known=tags.get(b"v", b"DKIM1") == b"DKIM1",
     )
 
 

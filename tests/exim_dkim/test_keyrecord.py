@@ -31,7 +31,9 @@ GOOD = [
     (b"v=DKIM1; p=", record(data=b"")),
     (b"v=DKIM1; p=c29t\r\n ZSBr ZXk=", record()),
     (b"v=DKIM2; " + P, record(version_known=False)),
-    (P + b"; v=DKIM1", record(version_known=False)),
+    (P + b"; v=DKIM2", record(version_known=False)),
+    (b"v=; " + P, record(version_known=False)),
+    (b"k=rsa; " + P + b"; v=DKIM1", record()),
     (b"g=; k=rsa; t=y; " + P, record(flags=("y",))),
 ]
 BAD = [b"", b"v=spf1 -all", b"v=DKIM1", b"v=DKIM1; p", b"p=a", b"p=a*b=", b"p=YQ", P + b";" + P, b"p=\0", b"x" * 20000]
