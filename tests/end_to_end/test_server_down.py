@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -196,4 +197,37 @@ def test_nonsense(world: World, place: Path, reply: bytes) -> None:
     with answering(place, reply) as requests:
         assert send_five(exim, message()) == [451] * 5
     assert len(requests) == 5
+    assert_sound(exim)
+
+
+def test_restarts_while_mail_comes_in(world: World) -> None:
+    """Stopping finishes what has begun; in between mail is deferred; the answers are never wrong."""
+    server = world.server("restarted")
+    macros = {"LOOKUP_SOCKET": str(server.socket), "WHEN_DEFERRED": "defer"}
+    exim = world.receiver("busy", macros, extra="queue_only")
+    over = threading.Event()
+
+    def send(text: bytes) -> list[tuple[int, str]]:
+        answers = []
+        with Client(exim.port) as client:
+            client.hello()
+            while not over.is_set():
+                assert client.envelope("", ["bob@rx.example"]).code == 250
+                answers.append(client.data(text))
+            assert client.command("QUIT").code == 221
+        return [(reply.code, reply.text.partition("id=")[2]) for reply in answers]
+
+    with ThreadPoolExecutor(2) as pool:
+        good, unsigned = pool.submit(send, signed(message())), pool.submit(send, message())
+        for _ in range(3):
+            server.stop()
+            server.start()
+        over.set()
+        results = {"good": good.result(30), "unsigned": unsigned.result(30)}
+    for word, answers in results.items():
+        assert {code for code, _ in answers} <= {250, 451}
+        accepted = [identifier for code, identifier in answers if code == 250]
+        assert accepted
+        for identifier in accepted:
+            assert f"{identifier} DKIM {word} for example.org" in exim.main_log()
     assert_sound(exim)

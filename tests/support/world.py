@@ -31,6 +31,7 @@ RECEIVERS = (
     "native",
     "queued",
     "inet",
+    "busy",
 )
 """The names that a receiver may have: the look-up server may read the spools of these."""
 
