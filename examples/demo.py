@@ -199,6 +199,7 @@ class Exims:
             "SIGNING_CONFIG": str(directory / "signing.conf"),
         }
         self.first = Exim(exim, directory / "first", sending)
+        self._server = server
         self.signed = b""
 
     def start(self) -> None:
@@ -248,7 +249,9 @@ class Exims:
         delivered = next(each for each in exim.delivered("bob") if identifier.encode() in each)
         found = re.search(rb"^X-DKIM-Lookup: [^=\n]*=([a-z]+)", delivered, re.MULTILINE)
         header = [line.decode() for line in delivered.splitlines() if line.startswith(b"X-DKIM-Lookup:")]
-        return found[1].decode() if found else "nothing", ((name, log), ("Bob's mailbox", header)), delivered
+        server = [line[20:] for line in self._server.log().splitlines() if identifier in line]
+        said = (("look-up server", server), (name, log), ("Bob's mailbox", header))
+        return found[1].decode() if found else "nothing", said, delivered
 
 
 def _identifier(reply: str) -> str:
