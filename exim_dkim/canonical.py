@@ -118,6 +118,30 @@ class RelaxedBody(_Body):
             self._sink(CRLF)
 
 
+def simple_body(body: bytes) -> bytes:
+    """A whole body, of moderate size, as `SimpleBody` makes it."""
+    if body.endswith(CRLF) and body[-3:-2] not in (b"\r", b"\n"):
+        return body
+    return _stream(SimpleBody, body)
+
+
+def relaxed_body(body: bytes) -> bytes:
+    """A whole body, of moderate size, as `RelaxedBody` makes it."""
+    text = _reduce_blanks(body)
+    if text.endswith(CRLF) and text[-3:-2] not in (b"\r", b"\n", b""):
+        return text
+    return _stream(RelaxedBody, body)
+
+
+def _stream(canonicalize: Callable[[Sink], BodyCanonicalizer], body: bytes) -> bytes:
+    """For what is unusual at the end of a body."""
+    pieces: list[bytes] = []
+    canonicalizer = canonicalize(pieces.append)
+    canonicalizer.update(body)
+    canonicalizer.finish()
+    return b"".join(pieces)
+
+
 def _reduce_blanks(text: bytes) -> bytes:
     """Runs of blanks become one space, and none is left before a CRLF."""
     if b"\t" in text:
@@ -171,6 +195,10 @@ def relaxed_fields(fields: Sequence[HeaderField]) -> bytes:
 HEADER_CANONICALIZATIONS: Final[dict[str, Callable[[Sequence[HeaderField]], bytes]]] = {
     "simple": simple_fields,
     "relaxed": relaxed_fields,
+}
+WHOLE_BODY_CANONICALIZATIONS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "simple": simple_body,
+    "relaxed": relaxed_body,
 }
 BODY_CANONICALIZATIONS: Final[dict[str, Callable[[Sink], BodyCanonicalizer]]] = {
     "simple": SimpleBody,

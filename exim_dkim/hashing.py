@@ -7,7 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from exim_dkim import crypto
-from exim_dkim.canonical import BODY_CANONICALIZATIONS, HEADER_CANONICALIZATIONS, BodyCanonicalizer
+from exim_dkim.canonical import (
+    BODY_CANONICALIZATIONS,
+    HEADER_CANONICALIZATIONS,
+    WHOLE_BODY_CANONICALIZATIONS,
+    BodyCanonicalizer,
+)
 from exim_dkim.message import HeaderField
 
 CHUNK = 65536
@@ -77,12 +82,20 @@ class BodyHasher:
             for canonicalizer in self._canonicalizers:
                 canonicalizer.update(piece)
 
+    def take_whole(self, body: bytes) -> None:
+        """All of the body at once, instead of `update` and `finish`; for one that is no longer than `CHUNK`."""
+        self._finished = True
+        for canonicalization, feeders in self._feeders.items():
+            text = WHOLE_BODY_CANONICALIZATIONS[canonicalization](body)
+            for feed in feeders:
+                feed(text)
+
     def finish(self) -> None:
         """The body is complete."""
-        if self._canonicalizers is None:
-            self._canonicalizers = self._start()
         if not self._finished:
             self._finished = True
+            if self._canonicalizers is None:
+                self._canonicalizers = self._start()
             for canonicalizer in self._canonicalizers:
                 canonicalizer.finish()
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, assert_never
 from exim_dkim import crypto
 from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
 from exim_dkim.errors import KeyFormatError, ParseError
-from exim_dkim.hashing import BodyHash, BodyHasher, FieldChooser, header_text
+from exim_dkim.hashing import CHUNK, BodyHash, BodyHasher, FieldChooser, header_text
 from exim_dkim.keyrecord import KeyRecord, parse_key_record
 from exim_dkim.message import HeaderField, Message, is_well_formed
 from exim_dkim.outcome import DkimReason, DkimResult
@@ -95,6 +95,10 @@ class Verification:
         """Take the next piece of the body, in wire form, cut anywhere."""
         self._hasher.update(chunk)
 
+    def take_whole(self, body: bytes) -> None:
+        """Take all of a body that is no longer than `hashing.CHUNK`, instead of `update`."""
+        self._hasher.take_whole(body)
+
     def finish(self) -> tuple[Verdict, ...]:
         """The verdicts, one a signature, in the order of the header. Empty for an unsigned message."""
         self._hasher.finish()
@@ -117,7 +121,11 @@ class Verification:
 async def verify(message: Message, resolver: Resolver, policy: VerificationPolicy, now: float) -> tuple[Verdict, ...]:
     """The verdicts on a whole message. `now` is in seconds since the epoch."""
     verification = await verify_header(message.fields, resolver, policy, now)
-    if verification.wants_body:
+    if not verification.wants_body:
+        return verification.finish()
+    if len(message.data) - message.body_start <= CHUNK:
+        verification.take_whole(message.body)
+    else:
         for chunk in message.body_chunks():
             verification.update(chunk)
     return verification.finish()

@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exim_dkim.canonical import BODY_CANONICALIZATIONS, HEADER_CANONICALIZATIONS
+from exim_dkim.canonical import BODY_CANONICALIZATIONS, HEADER_CANONICALIZATIONS, WHOLE_BODY_CANONICALIZATIONS
 from exim_dkim.hashing import FieldChooser, header_text
 from exim_dkim.message import parse_field, parse_header
 from tests.support import naive
@@ -49,6 +49,7 @@ def test_body(pieces: list[bytes], cuts: list[int]) -> None:
     for name, reference in naive.BODY.items():
         assert stream(name, body, cuts) == reference(body)
         assert stream(name, body, [len(body) + 1]) == reference(body)
+        assert WHOLE_BODY_CANONICALIZATIONS[name](body) == reference(body)
 
 
 @settings(max_examples=30, deadline=None)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from exim_dkim import der
+from exim_dkim.canonical import BODY_CANONICALIZATIONS, WHOLE_BODY_CANONICALIZATIONS
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.crypto import load_private_key, load_public_key
 from exim_dkim.dkim.signature import parse_signature
@@ -93,8 +94,6 @@ def _split_message(data: bytes) -> None:
 
 
 def _body(data: bytes) -> None:
-    from exim_dkim.canonical import BODY_CANONICALIZATIONS
-
     for name, reference in naive.BODY.items():
         out: list[bytes] = []
         canonicalizer = BODY_CANONICALIZATIONS[name](out.append)
@@ -103,6 +102,7 @@ def _body(data: bytes) -> None:
         canonicalizer.update(data[cut:])
         canonicalizer.finish()
         assert b"".join(out) == reference(data)
+        assert WHOLE_BODY_CANONICALIZATIONS[name](data) == reference(data)
 
 
 def _stored_message(data: bytes) -> None:
