@@ -103,16 +103,18 @@ class Filter:
 
     def _read_header(self, source: int) -> _Header:
         """Read up to the empty line, or to the end."""
-        text = b""
+        text = bytearray()
+        searched = 0
         while len(text) <= MAX_HEADER:
             if text.startswith(b"\n"):
-                return _Header((), text[1:], True)
-            end = text.find(b"\n\n")
+                return _Header((), bytes(text[1:]), True)
+            end = text.find(b"\n\n", searched)
             if end >= 0:
-                return _Header(_fields(text[: end + 1]), text[end + 2 :], True)
+                return _Header(_fields(bytes(text[: end + 1])), bytes(text[end + 2 :]), True)
+            searched = max(0, len(text) - 1)
             chunk = os.read(source, READ_SIZE)
             if not chunk:
-                return _Header(_fields(text), b"", True)
+                return _Header(_fields(bytes(text)), b"", True)
             self._store.append(chunk)
             text += chunk
         return _Header((), b"", False)

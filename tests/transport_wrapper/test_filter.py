@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import exim_dkim
+import transport_wrapper.filter
 from tests.support.mail import MESSAGE, pem, record
 from transport_wrapper.arguments import Arguments
 from transport_wrapper.filter import Filter
@@ -354,6 +355,20 @@ def test_50_megabytes_in_little_memory(configuration: Path, tmp_path: Path) -> N
     assert int(status) == EX_OK
     assert int(peak) < 64 * 1024
     assert is_good(output.read_bytes(), big.read_bytes())
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("message", [SPOOLED, b"\nbody\n", b"From: a@example.org\n\n", b"From: a@example.org\n"])
+def test_a_message_that_comes_in_pieces(
+    configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, message: bytes
+) -> None:
+    """The empty line is found wherever the pieces are cut."""
+    monkeypatch.setattr(transport_wrapper.filter, "READ_SIZE", size)
+    (tmp_path / "in").write_bytes(message)
+    with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as target:
+        Filter(Arguments(str(configuration), {"STRICT": "no"})).run(source.fileno(), target.fileno())
+    output = (tmp_path / "out").read_bytes()
+    assert is_good(output, message) if b"From" in message else output == message
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
