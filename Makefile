@@ -10,8 +10,8 @@ VENV ?= .venv
 PYTHON ?=
 APT ?= yes
 TESTS ?= tests
-# Processes of pytest. Files stay together, since a file's tests share one Exim and one look-up server.
-JOBS ?= 2
+# Processes of pytest. Files stay together, since a file's tests share their Exims and their look-up server.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] || n=4; echo $$n)
 ANALYSED := exim_dkim lookup_server transport_wrapper tests bench examples
 
 RUN := $(VENV)/bin/python
