@@ -102,9 +102,9 @@ DISPUTED = (
 
 
 @pytest.fixture(scope="module", params=PEERS)
-def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """Each peer in turn, one process for the whole module."""
-    with dkim_peers.opened(request.param) as opened:
+    with dkim_peers.opened(request.param, tmp_path_factory.mktemp("peer")) as opened:
         yield opened
 
 

@@ -172,13 +172,13 @@ class MailDkim:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[Peer]:
-    """The peer of that name, without keys. Missing: a failure in CI, else a skip that says how to get it."""
+def opened(name: str, directory: Path) -> Iterator[Peer]:
+    """The peer of that name, without keys; what must be compiled goes to `directory`. Missing: a failure in CI, else a skip that says how to get it."""
     if name == Dkimpy.name:
         yield Dkimpy()
     elif name == LibOpenDkim.name:
         try:
-            program = build()
+            program = build(directory)
         except PeerMissingError as error:
             peers.missing(*str(error).split(": ", 1))
             raise
