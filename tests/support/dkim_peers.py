@@ -173,7 +173,10 @@ class MailDkim:
 
 @contextmanager
 def opened(name: str, directory: Path) -> Iterator[Peer]:
-    """The peer of that name, without keys; what must be compiled goes to `directory`. Missing: a failure in CI, else a skip that says how to get it."""
+    """The peer of that name, without keys; what must be compiled goes to `directory`.
+
+    Missing: a failure in CI, else a skip that says how to get it.
+    """
     if name == Dkimpy.name:
         yield Dkimpy()
     elif name == LibOpenDkim.name:
