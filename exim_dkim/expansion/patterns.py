@@ -179,8 +179,8 @@ def _match_text(matcher: _Matcher, subject: Value, pattern: bytes) -> Value | No
 
 
 def _match_lookup(subject: Value, pattern: bytes, state: State) -> Value | None:
-    """`lsearch;/file`: the subject is looked up."""
+    """`lsearch;/file`: the subject is looked up; `passwd;root`: what stands there is."""
     from exim_dkim.expansion.lookups import look_up, parse_type
 
     name, _, file = pattern.partition(b";")
-    return look_up(parse_type(name.rstrip(_BLANKS), True), subject, plain(file.lstrip(_BLANKS)), state)
+    return look_up(parse_type(name.rstrip(_BLANKS), None), subject, plain(file.lstrip(_BLANKS)), state)

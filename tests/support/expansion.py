@@ -17,6 +17,7 @@ from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.expansion import ExpansionError, Value, expand, parse_template
 from exim_dkim.message import parse_field
 from exim_dkim.system.environment import MessageEnvironment
+from tests.support.databases import make_cdb, make_sqlite, read_pairs
 from tests.support.peers import program
 
 T = TypeVar("T")
@@ -88,6 +89,8 @@ class Sandbox:
         (self.tables / "dir" / "link").symlink_to("k.pem")
         for name in ("table", "networks", "patterns"):
             (self.tables / name).write_bytes((VECTORS / "tables" / name).read_bytes())
+        (self.tables / "base.cdb").write_bytes(make_cdb(read_pairs(VECTORS / "tables" / "base.txt")))
+        make_sqlite(self.tables / "base.sqlite", (VECTORS / "tables" / "base.sql").read_text())
         header = (VECTORS / "message-H").read_bytes()
         self._spool_file("-H").write_bytes(header)
         self._spool_file("-D").write_bytes(f"{MESSAGE_ID}-D\n".encode() + b"line one\nline two\n")

@@ -1,37 +1,58 @@
-"""Look-ups (Exim specification, chapter 9): the types, and what all of them have in common.
+"""Look-ups (Exim specification, chapter 9): what all types have in common.
 
     type = [ "partial" [ number ] [ "(" affix ")" ] "-" ] name [ "*" / "*@" ] *( "," option )
 
-A look-up type is a module with one function, `find(request) -> Value | None`; LOOKUPS says which, and how it is asked.
+A look-up type is a `Lookup`; `table.py` says where each is. A plug-in is a `Lookup`, too, which a package offers under
+its name in the entry-point group `exim_dkim.lookups`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Files
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.lookups.table import LOOKUPS, Style, load, style_of
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
+__all__ = ["LOOKUPS", "Lookup", "LookupDeferred", "LookupFailed", "Request", "look_up", "parse_type", "quote_for"]
+
 
 class Request:
-    """One question to a look-up type. `file` is a checked name; `state` is for types that expand what they find."""
+    """One question to a look-up type.
 
-    __slots__ = ("file", "files", "key", "options", "state")
+    `key` is the key or, for types that take one, the query. `file` is a checked name, never tainted; empty if the type
+    has none. `tainted` tells whether mail had a say in the key. `state` gives the environment, and is for types that
+    expand what they find.
+    """
+
+    __slots__ = ("file", "files", "key", "options", "state", "tainted")
 
     def __init__(
-        self, key: bytes, file: bytes, options: tuple[bytes, ...], files: Files, state: State | None = None
+        self,
+        key: bytes,
+        file: bytes,
+        options: tuple[bytes, ...],
+        files: Files,
+        state: State | None = None,
+        tainted: bool = False,
     ) -> None:
         self.key = key
         self.file = file
         self.options = options
         self.files = files
         self.state = state
+        self.tainted = tainted
+
+    def option(self, name: bytes) -> bytes | None:
+        """The value of the option `name=value`; None if it is not given."""
+        start = name + b"="
+        return next((option[len(start) :] for option in self.options if option.startswith(start)), None)
 
 
 class LookupDeferred(Exception):
@@ -42,143 +63,135 @@ class LookupFailed(Exception):
     """A look-up that cannot be made, such as in a file that cannot be opened; the text is the whole message."""
 
 
-Find = Callable[[Request], Value | None]
+class Lookup(NamedTuple):
+    """A look-up type.
+
+    `find` gives the value, or None if there is none; it raises LookupDeferred or LookupFailed when it could not find
+    out, which is never "none". A value that anybody may have written (such as DNS data) is tainted. `style` says what
+    comes before and after the type: a key and a file, a query, or a query about a file. `quote` makes a text safe in a
+    query, given it and the option of `${quote_TYPE_OPTION:`; None if it has no such option. `proves_key`: what is found
+    under a key says that the table has this very key (which `ret=key` gives back untainted), not only one like it.
+    """
+
+    find: Callable[[Request], Value | None]
+    style: Style = "key"
+    quote: Callable[[bytes, bytes], bytes | None] | None = None
+    proves_key: bool = True
 
 
-def _lsearch() -> Find:
-    from exim_dkim.expansion.lookups.lsearch import find
-
-    return find
-
-
-def _iplsearch() -> Find:
-    from exim_dkim.expansion.lookups.iplsearch import find
-
-    return find
-
-
-def _wildlsearch() -> Find:
-    from exim_dkim.expansion.lookups.wildlsearch import find
-
-    return find
-
-
-def _nwildlsearch() -> Find:
-    from exim_dkim.expansion.lookups.wildlsearch import find_unexpanded
-
-    return find_unexpanded
-
-
-def _dsearch() -> Find:
-    from exim_dkim.expansion.lookups.dsearch import find
-
-    return find
-
-
-# Single-key types, each with a function that imports it.
-LOOKUPS: Final[dict[bytes, Callable[[], Find]]] = {
-    b"lsearch": _lsearch,
-    b"wildlsearch": _wildlsearch,
-    b"nwildlsearch": _nwildlsearch,
-    b"iplsearch": _iplsearch,
-    b"dsearch": _dsearch,
-}
-# Types whose keys are patterns: finding a key says nothing about it.
-_WILD: Final = frozenset((b"wildlsearch", b"nwildlsearch", b"iplsearch"))
-# Types that Exim has and we do not, yet; those that take a query have no key.
-_KEYED: Final = frozenset(b"cdb dbm dbmjz dbmnz json lmdb nis nis0".split())
-_QUERIED: Final = frozenset(
-    b"dnsdb ibase ldap ldapdn ldapm mysql nisplus oracle passwd pgsql psl redis spf sqlite testdb whoson".split()
-)
 _TYPE = lazy_pattern(
-    rb"(?P<partial>partial(?P<least>[0-9]{0,4})(?:\((?P<affix>[^)]*)\)|-))?(?P<name>[A-Za-z0-9]+)(?P<star>\*@|\*)?"
+    rb"(?P<partial>partial(?P<least>[0-9]{0,4})(?:\((?P<affix>[^)]*)\)|-))?(?P<name>[A-Za-z0-9_]+)(?P<star>\*@|\*)?"
     rb"(?:,(?P<options>.*))?",
     re.DOTALL,
 )
+_CACHE_OPTIONS: Final = (b"cache=no_rd", b"cache=no_wr", b"cache=no")
 
 
 class LookupType:
     """A parsed type. `least` is the number of labels that a partial look-up keeps; None: not partial."""
 
-    __slots__ = ("affix", "least", "name", "options", "returns_key", "star")
+    __slots__ = ("affix", "least", "name", "options", "returns_key", "star", "style")
 
     def __init__(
-        self, name: bytes, least: int | None, affix: bytes, star: bytes, options: tuple[bytes, ...], returns_key: bool
+        self,
+        name: bytes,
+        style: Style,
+        least: int | None = None,
+        affix: bytes = b"",
+        star: bytes = b"",
+        options: bytes = b"",
     ) -> None:
+        given = options.split(b",") if options else []
         self.name = name
+        self.style = style
         self.least = least
         self.affix = affix
         self.star = star
-        self.options = options
-        self.returns_key = returns_key
+        self.options = tuple(option for option in given if option != b"ret=key" and option not in _CACHE_OPTIONS)
+        self.returns_key = b"ret=key" in given
 
 
-def parse_type(text: bytes, with_key: bool) -> LookupType:
-    """A look-up type as it stands in an item. Raises ExpansionError."""
+def parse_type(text: bytes, with_key: bool | None) -> LookupType:
+    """A look-up type of an item, with or without a key before it, or (None) of a list. Raises ExpansionError."""
     plain_name, _, plain_options = text.partition(b",")
-    if plain_name in LOOKUPS and with_key:  # the usual case, without a regular expression
-        return _type(plain_name, None, b"", b"", plain_options)
+    known = LOOKUPS.get(plain_name)
+    if known is not None and with_key and known.style == "key":  # the usual case, without a regular expression
+        return LookupType(plain_name, "key", options=plain_options)
     match = _TYPE.fullmatch(text)
     shown = printable(text)
     if match is None:
         raise ExpansionError(f'unknown lookup type "{shown}"')
     name = match["name"]
-    if name not in LOOKUPS:
-        raise ExpansionError(_missing(name))
-    if not with_key:
+    style: Style = style_of(name)
+    if style != "key" and match["partial"] is not None:
+        raise ExpansionError(f'"partial" is not permitted for lookup type "{name.decode()}"')
+    if style != "key" and match["star"]:
+        raise ExpansionError(f'defaults using "*" or "*@" are not permitted for lookup type "{shown}"')
+    if style == "key" and with_key is False:
         raise ExpansionError(f'missing {{key}} for single-key "{shown}" lookup')
+    if style != "key" and with_key:
+        raise ExpansionError(f'a single key was given for lookup type "{shown}", which is not a single-key lookup type')
     least = None if match["partial"] is None else int(match["least"] or b"2")
     affix = b"*." if match["affix"] is None else match["affix"]
-    return _type(name, least, affix, match["star"] or b"", match["options"] or b"")
-
-
-def _type(name: bytes, least: int | None, affix: bytes, star: bytes, options: bytes) -> LookupType:
-    """A type; the options that all types have are taken out."""
-    given = options.split(b",") if options else []
-    others = tuple(option for option in given if option != b"ret=key" and not option.startswith(b"cache="))
-    return LookupType(name, least, affix, star, others, b"ret=key" in given)
-
-
-def _missing(name: bytes) -> str:
-    if name in _KEYED or name in _QUERIED:
-        return f'lookup type "{name.decode()}" is not supported yet'
-    return f'unknown lookup type "{name.decode()}"'
+    return LookupType(name, style, least, affix, match["star"] or b"", match["options"] or b"")
 
 
 def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> Value | None:
     """What a look-up finds; None if there is nothing. Raises ExpansionError for what cannot be looked up.
 
-    A partial look-up sets `$1` and `$2`. The key comes back untainted only if the table has exactly that key: a wild
-    entry proves nothing about it.
+    For types that take a query, it is in `file`. A partial look-up sets `$1` and `$2`. The key comes back untainted
+    only if the table has exactly that key: a wild entry proves nothing about it.
     """
-    from exim_dkim.expansion.filenames import file_name_fault
-
+    if kind.style != "key":
+        key, file = _query_and_file(kind, file)
     assert key is not None
-    shown = printable(file.text)
-    if file.tainted:
-        raise ExpansionError(f"Tainted filename for search: '{shown}'")
-    fault = file_name_fault(file.text)
-    if fault:
-        raise ExpansionError(f"failed to open {shown} for search: {fault}")
-    find = LOOKUPS[kind.name]()
+    if kind.style != "query":
+        _check_file(file)
+    lookup = load(kind.name)
     try:
-        found, exact = _search(kind, key, file.text, state, find)
+        found, exact = _search(kind, key, file.text, state, lookup)
     except LookupDeferred as error:
         asked = printable(key.text)
         raise ExpansionError(f'lookup of "{asked}" gave DEFER: {error}') from None
     except LookupFailed as error:
         raise ExpansionError(str(error)) from None
     if found is not None and kind.returns_key:
-        return plain(key.text) if exact and kind.name not in _WILD else key
+        return plain(key.text) if exact and lookup.proves_key else key
     return found
 
 
-def _search(kind: LookupType, key: Value, file: bytes, state: State, find: Find) -> tuple[Value | None, bool]:
+def _query_and_file(kind: LookupType, text: Value) -> tuple[Value, Value]:
+    """The query, and the file that it is about: the option `file=`, or its own first word."""
+    if kind.style == "query":
+        return text, plain(b"")
+    given = [option[5:] for option in kind.options if option.startswith(b"file=")]
+    if given:
+        query, file = text, plain(given[0])
+    else:
+        name, _, rest = text.text.lstrip().partition(b" ")
+        query, file = Value(rest.lstrip(), text.tainted), Value(name, text.tainted)
+    if not file.text.startswith(b"/"):
+        raise ExpansionError(f'absolute file name expected for "{kind.name.decode()}" lookup')
+    return query, file
+
+
+def _check_file(file: Value) -> None:
+    from exim_dkim.expansion.filenames import file_name_fault
+
+    shown = printable(file.text)
+    if file.tainted:
+        raise ExpansionError(f"Tainted filename for search: '{shown}'")
+    fault = file_name_fault(file.text)
+    if fault:
+        raise ExpansionError(f"failed to open {shown} for search: {fault}")
+
+
+def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Lookup) -> tuple[Value | None, bool]:
     """What is found for the key or, as far as the type allows, for what stands for it; and if it was the key."""
     files = state.environment.files
 
     def ask(text: bytes) -> Value | None:
-        return find(Request(text, file, kind.options, files, state))
+        return lookup.find(Request(text, file, kind.options, files, state, key.tainted))
 
     found = ask(key.text)
     if found is not None:
@@ -227,8 +240,9 @@ def _search_partial(kind: LookupType, key: Value, state: State, ask: Callable[[b
 def quote_for(arguments: bytes, text: bytes) -> bytes:
     """`${quote_TYPE:`: a text made safe for a look-up type; the types of files need nothing."""
     name, _, option = arguments.partition(b"_")
-    if name not in LOOKUPS:
-        raise ExpansionError(_missing(name))
-    if option:
-        raise ExpansionError(f'"{option.decode()}" unrecognized after "${{quote_{name.decode()}"')
-    return text
+    style_of(name)
+    quote = load(name).quote
+    quoted = (None if option else text) if quote is None else quote(text, option)
+    if quoted is None:
+        raise ExpansionError(f'"{printable(option)}" unrecognized after "${{quote_{name.decode()}"')
+    return quoted

@@ -10,7 +10,7 @@ from typing import Final
 
 from exim_dkim.expansion.environment import FileTrouble
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.lookups import LookupDeferred, LookupFailed, Request
+from exim_dkim.expansion.lookups import Lookup, LookupDeferred, LookupFailed, Request
 from exim_dkim.expansion.value import Value, plain
 
 _KINDS: Final = {
@@ -63,3 +63,6 @@ def _options(request: Request) -> tuple[set[str], bool, bool]:
         else:
             raise LookupDeferred(f"unknown filter option for dsearch lookup: {printable(name)}")
     return wanted, no_dots, full
+
+
+LOOKUP: Final = Lookup(find)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.ip import address_in_network, ip_version
-from exim_dkim.expansion.lookups import LookupDeferred, Request
+from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.lookups.lsearch import search_lines
 from exim_dkim.expansion.value import Value
 
@@ -21,3 +23,6 @@ def find(request: Request) -> Value | None:
             "in a host list, use net-iplsearch as the search type"
         )
     return search_lines(request, lambda line: address_in_network(key, line))
+
+
+LOOKUP: Final = Lookup(find, proves_key=False)

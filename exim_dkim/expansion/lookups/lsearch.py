@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from exim_dkim.expansion.environment import FileTrouble
 from exim_dkim.expansion.escapes import printable, unescape
-from exim_dkim.expansion.lookups import LookupDeferred, LookupFailed, Request
+from exim_dkim.expansion.lookups import Lookup, LookupDeferred, LookupFailed, Request
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
@@ -81,3 +82,6 @@ def _key(line: bytes) -> tuple[bytes, int]:
     match = _KEY.match(line)
     assert match is not None
     return match[0], match.end()
+
+
+LOOKUP: Final = Lookup(find)

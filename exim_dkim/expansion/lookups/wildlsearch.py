@@ -7,10 +7,11 @@ expands it before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.evaluate import evaluate
-from exim_dkim.expansion.lookups import LookupDeferred, Request
+from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.lookups.lsearch import search_lines
 from exim_dkim.expansion.value import Value
 
@@ -51,3 +52,7 @@ def _matches(subject: bytes, pattern: bytes) -> bool:
         raise LookupDeferred("regular expressions as keys are not supported yet")
     found = subject.endswith(pattern[1:]) if pattern.startswith(b"*") else subject == pattern
     return found != negated
+
+
+WILDLSEARCH: Final = Lookup(find, proves_key=False)
+NWILDLSEARCH: Final = Lookup(find_unexpanded, proves_key=False)

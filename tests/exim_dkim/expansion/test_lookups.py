@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import EmptyEnvironment, Files, FileTrouble, Value, expand, parse_template
-from exim_dkim.expansion.lookups import LOOKUPS, Request, parse_type, quote_for
+from exim_dkim.expansion.lookups import LOOKUPS, Lookup, Request, parse_type, quote_for
+from exim_dkim.expansion.lookups.cdb import hash_of
 from exim_dkim.expansion.lookups.lsearch import find
+from exim_dkim.expansion.lookups.table import Entry
 from exim_dkim.expansion.value import plain
+from tests.support.databases import make_cdb
 from tests.support.expansion import attempt
 
 
@@ -141,7 +146,7 @@ def test_a_misspelt_option_is_an_error() -> None:
 
 def test_quoting_needs_nothing() -> None:
     assert quote_for(b"lsearch", b'a"b') == b'a"b'
-    for name in (b"nosuch", b"mysql"):
+    for name in (b"nosuch", b"oracle"):
         with pytest.raises(ExpansionError):
             quote_for(name, b"x")
 
@@ -149,3 +154,101 @@ def test_quoting_needs_nothing() -> None:
 def test_captures_are_those_of_before_afterwards() -> None:
     text = b"${lookup{x.mail.example}partial-lsearch{/table}{$1}}[$1]"
     assert value(text, b"*.mail.example: y\n") == plain(b"x[]")
+
+
+JSON = b'{"a": {"b": [1, "two", 2.5, null, true]}, "o": {"x": "\xc3\xbc"}, "": "empty", "1": "one", "x:y": 3}'
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (b"a:b:0", b"1"),
+        (b"a : b : 1", b"two"),
+        (b"a:b:2", b"2.500000"),
+        (b"a:b:3", b""),
+        (b"a:b:4", b"true"),
+        (b"a:b:5", b"none"),
+        (b"a:b", b'[1, "two", 2.5, null, true]'),
+        (b"o:x", b"\xc3\xbc"),
+        (b"o", b'{"x": "\xc3\xbc"}'),
+        (b"<;x:y", b"3"),
+        (b"x::y", b"3"),
+        (b"1", b"none"),  # digits are an index
+        (b"o:x:y", b"none"),
+        (b"A", b"none"),
+    ],
+)
+def test_a_place_in_json(key: bytes, found: bytes) -> None:
+    assert value(b"${lookup{" + key + b"}json{/table}{$value}{none}}", JSON) == plain(found)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"a": 1} x', b"[" * 100_000])
+def test_what_is_no_json_is_an_error_and_not_a_no(content: bytes) -> None:
+    with pytest.raises(ExpansionError, match=r'lookup of "a" gave DEFER: json error on open: .* /table'):
+        value(b"${lookup{a}json{/table}{yes}{no}}", content)
+
+
+def test_json_that_cannot_be_read() -> None:
+    with pytest.raises(ExpansionError, match="failed to open /none for json search: No such file or directory"):
+        value(b"${lookup{a}json{/none}{yes}{no}}")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=12))
+def test_any_bytes_are_a_cdb_or_an_error(end: bytes, key: bytes) -> None:
+    content = bytearray(make_cdb([(b"key", b"value")])) + end
+    at = hash_of(key) % 256 * 8
+    content[at : at + len(end[:8])] = end[:8]
+    found = attempt(value, b"${lookup{\\N" + key.replace(b"\\", b"") + b"\\N}cdb{/table}}", bytes(content))
+    assert isinstance(found, Value | ExpansionError)
+
+
+class Point(NamedTuple):
+    """An installed entry point."""
+
+    value: str
+    result: object
+
+    def load(self) -> object:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def test_a_type_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(request: Request) -> Value | None:
+        return Value(b"<" + request.key + b">" + b",".join(request.options), request.tainted)
+
+    points = {
+        "ours": Point("m:o", Lookup(find, "query", lambda text, option: text.upper() if option == b"up" else None)),
+        "broken": Point("m:b", ImportError("no module m")),
+    }
+    asked = []
+
+    def entry_points(group: str, name: str) -> list[Point]:
+        asked.append((group, name))
+        return [points[name]] if name in points else []
+
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    assert value(b"${lookup ours,a=b,cache=no_rd{q $sender_host_name}}") == Value(b"<q Mail.Example>a=b", True)
+    assert value(b"${quote_ours_up:x}") == plain(b"X")
+    with pytest.raises(ExpansionError, match=r'"down" unrecognized after "\${quote_ours"'):
+        value(b"${quote_ours_down:x}")
+    with pytest.raises(ExpansionError, match=r'lookup type "broken" \(m:b\) cannot be loaded: no module m'):
+        parse_template(b"${lookup broken{x}}")
+    with pytest.raises(ExpansionError, match='unknown lookup type "nosuch"'):
+        parse_template(b"${lookup nosuch{x}}")
+    assert asked[0] == ("exim_dkim.lookups", "ours")
+
+
+def test_our_types_are_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.entry_points", None)
+    assert value(b"${lookup{key}lsearch{/table}}", b"key: found") == plain(b"found")
+
+
+def test_types_that_a_library_is_missing_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOOKUPS, b"some", Entry("nowhere:LOOKUP", "query", "no_such_library", "more"))
+    message = r"lookup type \"some\" needs the Python package no_such_library: pip install 'exim-dkim\[more\]'"
+    for template in (b"${lookup some{x}}", b"${quote_some:x}"):
+        with pytest.raises(ExpansionError, match=message):
+            value(template)

@@ -51,7 +51,7 @@ def test_text_without_dollar_and_backslash_stands_for_itself(text: str) -> None:
         (b"${lc:$h_from}", "missing } at end of string - could be header name not terminated by colon", 13),
         (b"${if match{a}{b}}", 'condition "match" is not supported yet: it needs regular expressions', 5),
         (b"${sg{a}{b}{c}}", 'expansion item "sg" is not supported yet', 0),
-        (b"${lookup{a}cdb{/x}}", 'lookup type "cdb" is not supported yet', 11),
+        (b"${lookup{a}dbm{/x}}", 'lookup type "dbm" is not supported', 11),
         (b"${if pam{a}}", 'condition "pam" has no meaning outside Exim', 5),
     ],
 )

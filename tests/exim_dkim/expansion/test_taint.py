@@ -43,6 +43,11 @@ AGREED = [
     (b"${lookup{${lc:$h_x-dom:}}lsearch*{TABLES/table}}", False),
     (b"${lookup{A.example}lsearch,ret=key{TABLES/table}}", False),
     (b"${lookup{k.pem}dsearch{TABLES/dir}}", False),
+    (b"${lookup{key}cdb{TABLES/base.cdb}}", False),
+    (b"${lookup{$h_subject:}cdb*{TABLES/base.cdb}}", False),
+    (b"${lookup passwd{root}{${extract{5}{:}{$value}}}}", False),
+    (b"${lookup sqlite,file=TABLES/base.sqlite {select '$h_subject:'}}", False),
+    (b"${quote_sqlite:$h_subject:}", True),
     (b"${if inlist{$h_subject:}{test:x}{$value}}", False),
     (b"${if match_domain{$h_x-dom:}{example.org}{$value}}", False),
     (b"${if match_domain{x.b.example}{*.b.example}{$1}}", False),
@@ -52,6 +57,7 @@ AGREED = [
 STRICTER = [
     # A default entry says nothing about the key.
     (b"${lookup{$h_x-dom:}lsearch*,ret=key{TABLES/table}}", False, True),
+    (b"${lookup sqlite,file=TABLES/base.sqlite,ret=key {select '$h_subject:'}}", False, True),
     (b"${lookup{x.$sender_helo_name.wild.example}partial-lsearch,ret=key{TABLES/table}}", False, True),
 ]
 

@@ -1,0 +1,99 @@
+"""Which look-up types there are, where each is, and what it takes.
+
+Ours stand in a table, so that nothing is searched for when the filter starts; a type that is not in it is sought among
+the entry points of the installed packages (group `exim_dkim.lookups`, in which ours are too, for others to find). What
+opens connections or databases by itself is in `exim_dkim.system.lookups`, and imported when a message asks.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from exim_dkim.errors import ExpansionError
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.lookups import Lookup
+
+Style = Literal["key", "query", "file query"]
+
+
+class Entry(NamedTuple):
+    """Where a type is (`module:object`), what it takes, and the client library that it needs.
+
+    `library` is the library's module; the option of our package that installs it has the name of the type, or `extra`.
+    """
+
+    place: str
+    style: Style = "key"
+    library: str = ""
+    extra: str = ""
+
+
+_PURE: Final = "exim_dkim.expansion.lookups."
+_IMPURE: Final = "exim_dkim.system.lookups."
+
+LOOKUPS: Final[dict[bytes, Entry]] = {
+    b"lsearch": Entry(_PURE + "lsearch:LOOKUP"),
+    b"wildlsearch": Entry(_PURE + "wildlsearch:WILDLSEARCH"),
+    b"nwildlsearch": Entry(_PURE + "wildlsearch:NWILDLSEARCH"),
+    b"iplsearch": Entry(_PURE + "iplsearch:LOOKUP"),
+    b"dsearch": Entry(_PURE + "dsearch:LOOKUP"),
+    b"cdb": Entry(_PURE + "cdb:LOOKUP"),
+    b"json": Entry(_PURE + "json:LOOKUP"),
+    b"passwd": Entry(_IMPURE + "passwd:LOOKUP", "query"),
+    b"sqlite": Entry(_IMPURE + "sqlite:LOOKUP", "file query"),
+}
+GROUP: Final = "exim_dkim.lookups"
+
+# Types that Exim has and we have not.
+_MISSING: Final = frozenset(
+    b"dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb whoson".split()
+)
+
+
+def style_of(name: bytes) -> Style:
+    """What a type takes. Raises ExpansionError for one that is not there, or whose library is not installed."""
+    entry = LOOKUPS.get(name)
+    if entry is None:
+        return load(name).style
+    if entry.library:
+        _require(name.decode(), entry)
+    return entry.style
+
+
+@lru_cache
+def load(name: bytes) -> Lookup:
+    """A look-up type by its name. Raises ExpansionError."""
+    entry = LOOKUPS.get(name)
+    if entry is None:
+        return _plug_in(name)
+    module, _, attribute = entry.place.partition(":")
+    found: Lookup = getattr(__import__(module, fromlist=[attribute]), attribute)
+    return found
+
+
+def _require(name: str, entry: Entry) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(entry.library) is None:
+        raise ExpansionError(
+            f'lookup type "{name}" needs the Python package {entry.library}: '
+            f"pip install 'exim-dkim[{entry.extra or name}]'"
+        )
+
+
+def _plug_in(name: bytes) -> Lookup:
+    """A type that another package brings."""
+    from importlib.metadata import entry_points
+
+    shown = name.decode()
+    for point in entry_points(group=GROUP, name=shown):
+        try:
+            found: Lookup = point.load()
+        except Exception as error:  # noqa: BLE001  somebody else's code
+            raise ExpansionError(f'lookup type "{shown}" ({point.value}) cannot be loaded: {error}') from None
+        return found
+    if name in _MISSING:
+        raise ExpansionError(f'lookup type "{shown}" is not supported')
+    raise ExpansionError(f'unknown lookup type "{shown}"')

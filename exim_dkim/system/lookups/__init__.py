@@ -1,0 +1,1 @@
+"""The look-up types that ask something outside: databases, name servers, the system's users."""
