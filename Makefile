@@ -16,6 +16,8 @@ ANALYSED := exim_dkim lookup_server transport_wrapper tests bench examples
 
 RUN := $(VENV)/bin/python
 PYTEST := -m pytest -n $(JOBS) --dist loadfile -q
+LINT := $(RUN) -m ruff check --quiet $(ANALYSED) && $(RUN) -m ruff format --check --quiet $(ANALYSED) \
+	&& $(RUN) -m mypy --strict --no-error-summary $(ANALYSED)
 export APT PYTHON
 
 .PHONY: help setup demo test test-all lint format bench clean distclean
@@ -40,16 +42,14 @@ demo: setup
 
 test: setup
 	@sh .ci/setup packages test
-	@status=0; $(MAKE) --no-print-directory lint || status=1; $(RUN) $(PYTEST) $(TESTS) || status=1; exit $$status
+	@status=0; { $(LINT); } || status=1; $(RUN) $(PYTEST) $(TESTS) || status=1; exit $$status
 
 test-all: setup
 	@sh .ci/setup packages test
 	@VENV='$(VENV)' sh .ci/setup every '$(PYTEST) $(TESTS)'
 
 lint: setup
-	@$(RUN) -m ruff check --quiet $(ANALYSED)
-	@$(RUN) -m ruff format --check --quiet $(ANALYSED)
-	@$(RUN) -m mypy --strict --no-error-summary $(ANALYSED)
+	@$(LINT)
 
 format: setup
 	@$(RUN) -m ruff check --quiet --fix $(ANALYSED)
