@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from exim_dkim.expansion.value import Value
+
+if TYPE_CHECKING:
+    from exim_dkim.resolver import Answer, Question
 
 
 class FileTrouble(Exception):
@@ -31,6 +34,26 @@ class Files(Protocol):
         ...
 
 
+class ServiceTrouble(Exception):
+    """A service that cannot be had; the text says why."""
+
+
+class Services(Protocol):
+    """What look-ups may ask besides files. Every method may raise ServiceTrouble."""
+
+    def setting(self, name: str) -> bytes:
+        """An option that says where servers are, such as `redis_servers`."""
+        ...
+
+    def resolve(self, *questions: Question) -> Sequence[Answer]:
+        """The DNS's answers, in the order of the questions."""
+        ...
+
+    def authenticate(self, protocol: str, key: bytes) -> bytes:
+        """What an ACL would be told of the message: for `dkim` and a domain or identity, `good`, `bad` …"""
+        ...
+
+
 class Environment(Protocol):
     """What a message and a configuration give to an expansion."""
 
@@ -41,6 +64,11 @@ class Environment(Protocol):
     @property
     def files(self) -> Files:
         """The file system, or what stands for it."""
+        ...
+
+    @property
+    def services(self) -> Services:
+        """The DNS and other services."""
         ...
 
     def variable(self, name: bytes) -> Value | None:
@@ -80,6 +108,11 @@ class EmptyEnvironment:
         """No files either."""
         return NoFiles()
 
+    @property
+    def services(self) -> Services:
+        """And no services."""
+        return NoServices()
+
 
 class NoFiles:
     """A file system in which nothing may be read."""
@@ -95,3 +128,19 @@ class NoFiles:
     def kind(self, path: bytes, follow: bool) -> str | None:
         """Refused."""
         raise FileTrouble("file access is not available here")
+
+
+class NoServices:
+    """Services of which there are none."""
+
+    def setting(self, name: str) -> bytes:
+        """Refused."""
+        raise ServiceTrouble("there is no configuration here")
+
+    def resolve(self, *questions: Question) -> Sequence[Answer]:
+        """Refused."""
+        raise ServiceTrouble("the DNS cannot be asked here")
+
+    def authenticate(self, protocol: str, key: bytes) -> bytes:
+        """Refused."""
+        raise ServiceTrouble("nothing is verified here")

@@ -13,3 +13,17 @@ def run(work: Coroutine[object, object, T]) -> T:
     import asyncio
 
     return asyncio.run(work)
+
+
+def run_anywhere(work: Coroutine[object, object, T]) -> T:
+    """The result of `work`, also where an event loop runs: then in a thread, for which the loop waits."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run(work)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(run, work).result()

@@ -21,6 +21,7 @@ from exim_dkim.message import HeaderField
 from exim_dkim.system.files import FileAccessError, read_small_file
 
 if TYPE_CHECKING:
+    from exim_dkim.expansion.environment import Services
     from exim_dkim.system.message_variables import MessageVariables
 
 MAX_FILE: Final = 16 << 20  # bytes of a look-up table or of what `${readfile` inserts
@@ -79,6 +80,7 @@ class MessageEnvironment(EmptyEnvironment):
         queue_name: str = "",
         now: float | None = None,
         files: Files | None = None,
+        services: Services | None = None,
     ) -> None:
         self._settings = settings
         self._fields = fields
@@ -86,6 +88,7 @@ class MessageEnvironment(EmptyEnvironment):
         self._place = (spool_directory or settings.string("spool_directory"), queue_name, message_id)
         self._now = now
         self._files: Files = RealFiles() if files is None else files
+        self._services = services
         self._texts: tuple[bytes, ...] | None = None
         self._message: MessageVariables | None = None
         self.headers_charset = settings.string("headers_charset")
@@ -96,6 +99,15 @@ class MessageEnvironment(EmptyEnvironment):
     def files(self) -> Files:
         """The file system."""
         return self._files
+
+    @property
+    def services(self) -> Services:
+        """The DNS and other services, as the configuration wants them."""
+        if self._services is None:
+            from exim_dkim.system.services import MessageServices
+
+            self._services = MessageServices(self._settings)
+        return self._services
 
     def header_fields(self) -> Sequence[bytes]:
         """The fields as Exim has them: with LF."""

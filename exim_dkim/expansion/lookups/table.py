@@ -41,6 +41,8 @@ LOOKUPS: Final[dict[bytes, Entry]] = {
     b"dsearch": Entry(_PURE + "dsearch:LOOKUP"),
     b"cdb": Entry(_PURE + "cdb:LOOKUP"),
     b"json": Entry(_PURE + "json:LOOKUP"),
+    b"dkim": Entry(_PURE + "dkim:LOOKUP", "query"),
+    b"dnsdb": Entry(_PURE + "dnsdb:LOOKUP", "query"),
     b"passwd": Entry(_IMPURE + "passwd:LOOKUP", "query"),
     b"sqlite": Entry(_IMPURE + "sqlite:LOOKUP", "file query"),
 }

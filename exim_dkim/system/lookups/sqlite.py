@@ -24,7 +24,7 @@ _INSTRUCTIONS: Final = 10_000  # of SQLite's machine, between looks at the clock
 def find(request: Request) -> Value | None:
     """The rows that a statement gives."""
     try:
-        if request.files.kind(request.file, True) is None:
+        if request.files.kind(request.file, True) != "file":
             raise LookupFailed("unable to open database file")
         connection = sqlite3.connect(
             f"file:{quote_from_bytes(request.file)}?mode=ro", uri=True, timeout=MAX_SECONDS, isolation_level=None
@@ -45,7 +45,9 @@ def _ask(connection: sqlite3.Connection, query: bytes) -> Value | None:
     connection.text_factory = bytes
     cursor = connection.execute(query.decode())
     names = [column[0].encode() for column in cursor.description or ()]
-    rows = cursor.fetchmany(MAX_ROWS)
+    rows = cursor.fetchmany(MAX_ROWS + 1)
+    if len(rows) > MAX_ROWS:
+        raise LookupDeferred(f"more than {MAX_ROWS} rows")
     text = rows_text(names, ([_text(value) for value in row] for row in rows))
     return None if text is None else plain(text)
 

@@ -1,0 +1,54 @@
+"""`MessageServices`: what look-ups ask other than files, answered from the configuration, the DNS and a verification.
+
+The evaluator is synchronous, so questions to the DNS block. Called within an event loop they are asked from a thread of
+their own; the loop waits, so a server should expand in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import ConfigurationError
+from exim_dkim.expansion.environment import ServiceTrouble
+
+if TYPE_CHECKING:
+    from exim_dkim.resolver import Answer, Question, Resolver
+
+# Gives the word for a protocol and a key; raises ServiceTrouble.
+Authenticate = Callable[[str, bytes], bytes]
+
+
+class MessageServices:
+    """The services for one message. `resolver`: None means the one of the configuration, opened when it is needed."""
+
+    def __init__(
+        self, settings: Settings, resolver: Resolver | None = None, authenticate: Authenticate | None = None
+    ) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._authenticate = authenticate
+
+    def setting(self, name: str) -> bytes:
+        """An option of the configuration."""
+        return self._settings.text(name)
+
+    def resolve(self, *questions: Question) -> Sequence[Answer]:
+        """The answers to questions. Raises ServiceTrouble where the configuration does not lead to a resolver."""
+        if self._resolver is None:
+            from exim_dkim.system.dns import open_resolver
+
+            try:
+                self._resolver = open_resolver(self._settings)
+            except ConfigurationError as error:
+                raise ServiceTrouble(str(error)) from None
+        from exim_dkim.system.blocking import run_anywhere
+
+        return run_anywhere(self._resolver.resolve(*questions))
+
+    def authenticate(self, protocol: str, key: bytes) -> bytes:
+        """The word of a verification."""
+        if self._authenticate is None:
+            raise ServiceTrouble(f"nothing is verified here; ask for {protocol} results in an ACL")
+        return self._authenticate(protocol, key)
