@@ -134,6 +134,19 @@ def test_mail_of_a_local_user_is_signed(world: World, tx: Exim) -> None:
     assert results(received) == BOTH
 
 
+def test_two_recipients_and_a_connection_that_is_used_again(world: World, tx: Exim) -> None:
+    """The filter runs once for each message that goes over the wire, not once for each connection."""
+    with Client(tx.port) as client:
+        client.hello()
+        for subject in ("one", "two", "three"):
+            client.envelope("alice@example.org", ["bob@rx.example", "carol@rx.example"])
+            assert client.data(message(subject=subject)).code == 250
+    received = [world.sink.next() for _ in range(3)]
+    assert {one.recipients for one in received} == {("bob@rx.example", "carol@rx.example")}
+    for one in received:
+        assert results(one) == BOTH
+
+
 def test_author_we_do_not_sign_for(world: World, tx: Exim) -> None:
     send(tx, message("Carol <carol@elsewhere.example>"))
     received = world.sink.next()

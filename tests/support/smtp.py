@@ -187,7 +187,7 @@ class _Session(socketserver.StreamRequestHandler):
                 self.say("221 bye")
                 return
             elif verb == b"EHLO":
-                self.say("250-sink.example\r\n250-8BITMIME\r\n250 SIZE")
+                self.say("250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE")
             else:
                 self.say("250 ok")
 
