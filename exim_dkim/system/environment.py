@@ -18,7 +18,8 @@ from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import EmptyEnvironment, Files, FileTrouble
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.message import HeaderField
-from exim_dkim.system.files import FileAccessError, read_small_file
+from exim_dkim.system.filecache import FileCache
+from exim_dkim.system.files import FileAccessError
 
 if TYPE_CHECKING:
     from exim_dkim.expansion.environment import Services
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_FILE: Final = 16 << 20  # bytes of a look-up table or of what `${readfile` inserts
 
+_TABLES: Final = FileCache()
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISREG, "file"),
     (stat.S_ISDIR, "dir"),
@@ -43,7 +45,7 @@ class RealFiles:
     def read(self, path: bytes) -> bytes:
         """The content of a regular file of at most MAX_FILE bytes."""
         try:
-            return read_small_file(os.fsdecode(path), MAX_FILE)
+            return _TABLES.read(path, MAX_FILE)
         except FileAccessError as error:
             raise FileTrouble(error.reason + (f"; try: {error.advice}" if error.advice else "")) from None
 
