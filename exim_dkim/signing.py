@@ -219,12 +219,13 @@ def _identity(evaluation: _Evaluation) -> tuple[bytes, Domain] | None:
 
 
 def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | None]:
-    """Unset: neither tag; a number above 0: t= now and x= so many seconds later; anything else: t= only."""
+    """Unset: neither tag; what begins with a number above 0: t= now, x= so many seconds later; anything else: t= only."""
     value = evaluation.value("dkim_timestamps")
     if value is None:
         return None, None
     text = value.text.strip()
-    seconds = int(text) if text.isdigit() and len(text) < 12 else 0
+    digits = text[: len(text) - len(text.lstrip(b"0123456789"))]
+    seconds = int(digits) if 0 < len(digits) < 12 else 0
     return int(now), int(now) + seconds if seconds else None
 
 
