@@ -54,7 +54,7 @@ class MemoryResolver:
     async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
         """The answers, one for each question, in the order asked. Never raises, never suspends."""
         self.asked.extend(questions)
-        return tuple(map(self._answer, questions))
+        return tuple([self._answer(question) for question in questions])
 
     def _answer(self, question: Question) -> Answer:
         found = self._records.get(question) or self._look_up(fold_name(question.name), question.type)

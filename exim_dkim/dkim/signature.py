@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import functools
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from exim_dkim.errors import ParseError
 from exim_dkim.lazypattern import lazy_pattern
@@ -20,13 +20,12 @@ from exim_dkim.taglist import DuplicateTagError, parse_tag_list, split_values, w
 FIELD_NAME: Final = b"dkim-signature"
 REQUIRED_TAGS: Final = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 ALGORITHMS: Final = {
-    b"rsa-sha256": ("rsa", "sha256", "rsa-sha256"),
-    b"ed25519-sha256": ("ed25519", "sha256", "ed25519-sha256"),
-    b"rsa-sha512": ("rsa", "sha512", "rsa-sha512"),  # not in RFC 6376; Exim can be told to make them
-    b"rsa-sha1": ("rsa", "sha1", "rsa-sha1"),
+    b"rsa-sha256": ("rsa-sha256", "rsa", "sha256"),
+    b"ed25519-sha256": ("ed25519-sha256", "ed25519", "sha256"),
+    b"rsa-sha512": ("rsa-sha512", "rsa", "sha512"),  # not in RFC 6376; Exim can be told to make them
+    b"rsa-sha1": ("rsa-sha1", "rsa", "sha1"),
 }
 _QUERY_METHODS: Final = frozenset((b"dns/txt", b"dns"))
-_NUMBERS: Final = {b"l": "body_length", b"t": "timestamp", b"x": "expiration"}
 _CANONICALIZATIONS: Final = {b"simple": "simple", b"relaxed": "relaxed"}
 _MAX_DIGITS: Final = 76  # RFC 6376 §3.5, l=
 _B_TAG: Final = lazy_pattern(rb";[ \t\r\n]*b[ \t\r\n]*=")
@@ -87,45 +86,62 @@ class _FaultError(Exception):
         self.detail = detail
 
 
+class _Signer:
+    """Whose signature it claims to be. Read first, so that a fault further on can be laid at somebody's door."""
+
+    __slots__ = ("domain", "identity_domain", "identity_local", "selector")
+
+    def __init__(self) -> None:
+        self.domain: Domain | None = None
+        self.selector: Selector | None = None
+        self.identity_local = b""
+        self.identity_domain: Domain | None = None
+
+
 def parse_signature(field: HeaderField) -> Signature:
     """The signature that `field` holds. Never raises for what is in the field."""
-    found: dict[str, Any] = {}
+    signer = _Signer()
     try:
         tags = parse_tag_list(field.value)
-        # Whose signature it claims to be is read first, so that a fault further on can be laid at somebody's door.
-        _read_names(tags, found)
-        _read_rest(tags, found)
-        _check(found)
+        _read_signer(tags, signer)
+        return _read_rest(field, tags, signer)
     except DuplicateTagError as error:
         return Signature(field, DkimReason.DUPLICATE_TAG, str(error))
     except ParseError as error:
         return Signature(field, DkimReason.BAD_TAG_LIST, str(error))
     except _FaultError as fault:
-        return Signature(field, fault.reason, fault.detail, **found)
-    return Signature(field, **found)
+        return Signature(
+            field,
+            fault.reason,
+            fault.detail,
+            domain=signer.domain,
+            selector=signer.selector,
+            identity_local=signer.identity_local,
+            identity_domain=signer.identity_domain,
+        )
 
 
-def _read_names(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
+def _read_signer(tags: dict[bytes, bytes], signer: _Signer) -> None:
     if b"d" not in tags:
         raise _FaultError(DkimReason.MISSING_TAG, "d= is missing")
     try:
-        found["domain"] = found["identity_domain"] = Domain.parse(tags[b"d"])
+        signer.domain = signer.identity_domain = Domain.parse(tags[b"d"])
     except ParseError:
         raise _FaultError(DkimReason.BAD_TAG_VALUE, "d= is not a domain name") from None
     if b"i" in tags:
         try:
-            local, found["identity_domain"] = split_address(without_blanks(tags[b"i"]))
+            local, signer.identity_domain = split_address(without_blanks(tags[b"i"]))
         except ParseError:
             raise _FaultError(DkimReason.BAD_TAG_VALUE, "i= is not [local part]@domain") from None
-        found["identity_local"] = _QUOTED_PRINTABLE.sub(lambda match: bytes.fromhex(match[1].decode()), local)
+        signer.identity_local = _QUOTED_PRINTABLE.sub(lambda match: bytes.fromhex(match[1].decode()), local)
     if b"s" in tags:
         try:
-            found["selector"] = Selector.parse(tags[b"s"])
+            signer.selector = Selector.parse(tags[b"s"])
         except ParseError:
             raise _FaultError(DkimReason.BAD_TAG_VALUE, "s= is not a selector") from None
 
 
-def _read_rest(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
+def _read_rest(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) -> Signature:
     for name in REQUIRED_TAGS:
         if name not in tags:
             raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
@@ -134,28 +150,40 @@ def _read_rest(tags: dict[bytes, bytes], found: dict[str, Any]) -> None:
     algorithm = ALGORITHMS.get(tags[b"a"].lower())
     if algorithm is None:
         raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(tags[b'a'])}")
-    found["key_type"], found["hash_name"], found["algorithm"] = algorithm
-    if b"c" in tags:
-        found["header_canonicalization"], found["body_canonicalization"] = _canonicalizations(tags[b"c"])
     if tags.get(b"q", b"dns/txt") != b"dns/txt" and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
-    found["names"] = _names(tags[b"h"])
-    for name, meaning in _NUMBERS.items():
-        if name in tags:
-            found[meaning] = _number(tags, name)
-    found["body_hash"] = _base64(tags, b"bh")
-    found["data"] = _base64(tags, b"b")
+    signature = Signature(
+        field,
+        None,
+        "",
+        *algorithm,
+        *_canonicalizations(tags.get(b"c", b"simple/simple")),
+        signer.domain,
+        signer.selector,
+        signer.identity_local,
+        signer.identity_domain,
+        _names(tags[b"h"]),
+        _number(tags, b"l") if b"l" in tags else None,
+        _number(tags, b"t") if b"t" in tags else None,
+        _number(tags, b"x") if b"x" in tags else None,
+        _base64(tags, b"bh"),
+        _base64(tags, b"b"),
+    )
+    _check(signature)
+    return signature
 
 
-def _check(found: dict[str, Any]) -> None:
+def _check(signature: Signature) -> None:
     """What RFC 6376 §6.1.1 wants of the tags together."""
-    made, expires = found.get("timestamp"), found.get("expiration")
+    made, expires = signature.timestamp, signature.expiration
     if made is not None and expires is not None and expires <= made:  # §3.5, x=: must be greater
         raise _FaultError(DkimReason.BAD_TAG_VALUE, "x= is not after t=")
-    domain, identity_domain = found["domain"], found["identity_domain"]
+    domain, identity_domain = signature.domain, signature.identity_domain
+    assert domain is not None
+    assert identity_domain is not None
     if not identity_domain.is_under(domain):
         raise _FaultError(DkimReason.IDENTITY_NOT_UNDER_DOMAIN, f"i=@{identity_domain}, d={domain}")
-    if b"from" not in found["names"]:
+    if b"from" not in signature.names:
         raise _FaultError(DkimReason.FROM_NOT_SIGNED)
 
 

@@ -89,7 +89,7 @@ class Verification:
     @property
     def wants_body(self) -> bool:
         """False when every verdict is known without the body."""
-        return any(pending.verdict is None for pending in self._pending)
+        return None in [pending.verdict for pending in self._pending]
 
     def update(self, chunk: bytes) -> None:
         """Take the next piece of the body, in wire form, cut anywhere."""
@@ -102,7 +102,7 @@ class Verification:
     def finish(self) -> tuple[Verdict, ...]:
         """The verdicts, one a signature, in the order of the header. Empty for an unsigned message."""
         self._hasher.finish()
-        return tuple(pending.verdict or self._judge_body(pending) for pending in self._pending)
+        return tuple([pending.verdict or self._judge_body(pending) for pending in self._pending])
 
     def _judge_body(self, pending: _Pending) -> Verdict:
         """RFC 6376 §6.1.3 step 3, and §3.5 on l=."""
@@ -143,25 +143,22 @@ async def verify_header(
         for pending in open_ones:
             pending.end(DkimReason.MALFORMED_HEADER)
         open_ones.clear()
-    for pending in open_ones[policy.max_signatures :]:
-        pending.end(DkimReason.TOO_MANY_SIGNATURES, f"the limit is {policy.max_signatures}")
-    del open_ones[policy.max_signatures :]
-    answers = await _fetch_keys(open_ones, resolver)
+    if len(open_ones) > policy.max_signatures:
+        for pending in open_ones[policy.max_signatures :]:
+            pending.end(DkimReason.TOO_MANY_SIGNATURES, f"the limit is {policy.max_signatures}")
+        del open_ones[policy.max_signatures :]
     hasher = BodyHasher()
+    if not open_ones:
+        return Verification(everything, hasher, policy.partial_body)
+    names = {pending.signature.key_name: None for pending in open_ones}
+    fetched = await resolver.resolve(*[Question(name, RecordType.TXT) for name in names])
+    answers = dict(zip(names, fetched, strict=True))
     for pending in open_ones:
         signature = pending.signature
         _judge_key(pending, answers[signature.key_name], chooser, policy)
         if pending.verdict is None:
             pending.body_hash = hasher.want(signature.hash_name, signature.body_canonicalization, signature.body_length)
     return Verification(everything, hasher, policy.partial_body)
-
-
-async def _fetch_keys(open_ones: Sequence[_Pending], resolver: Resolver) -> dict[str, Answer]:
-    if not open_ones:
-        return {}
-    names = {pending.signature.key_name: None for pending in open_ones}
-    answers = await resolver.resolve(*[Question(name, RecordType.TXT) for name in names])
-    return dict(zip(names, answers, strict=True))
 
 
 def _judge_signature(signature: Signature, chooser: FieldChooser, policy: VerificationPolicy, now: float) -> _Pending:
