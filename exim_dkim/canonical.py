@@ -93,7 +93,7 @@ class RelaxedBody(_Body):
     """RFC 6376 §3.4.4: blanks at line ends go, runs of blanks become one space; an empty body stays empty.
 
     Where the last line has no CRLF the RFC does not say whether blanks at its end come before or after the CRLF that is
-    added; as OpenDKIM does, they go.
+    added. Here they go; the others disagree among themselves (tests/peers). Exim always sends the CRLF.
     """
 
     __slots__ = ()
