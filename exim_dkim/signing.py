@@ -219,7 +219,7 @@ def _identity(evaluation: _Evaluation) -> tuple[bytes, Domain] | None:
 
 
 def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | None]:
-    """Unset: neither tag; what begins with a number above 0: t= now, x= so many seconds later; anything else: t= only."""
+    """Unset: neither tag; a number above 0 (whatever follows it): t= and, so many seconds later, x=; else t= only."""
     value = evaluation.value("dkim_timestamps")
     if value is None:
         return None, None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from exim_dkim.config.lines import Line, LogicalLines, ReadInclude
-from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS, Option
+from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS, RECOMMENDED_SIGN_HEADERS, Option
 from exim_dkim.config.settings import Setting, Settings
 from exim_dkim.config.values import parse_value
 from exim_dkim.errors import ConfigurationError
@@ -27,10 +27,12 @@ _MACRO_NAME = lazy_pattern(r"[A-Z][A-Za-z0-9_]*\Z")
 
 _SIGNED_FIELDS: Final = DEFAULT_SIGN_HEADERS.replace("=", "").replace("+", "").encode()
 
-# Exim's own names for its list of fields to sign, and for the same with every field signed once more than it is there.
+# Exim's own names for its list of fields to sign, and for the same with every field signed once more than it is there;
+# and the list that we recommend.
 BUILT_IN_MACROS: Final = {
     b"_DKIM_SIGN_HEADERS": _SIGNED_FIELDS,
     b"_DKIM_OVERSIGN_HEADERS": b"+" + _SIGNED_FIELDS.replace(b":", b":+"),
+    b"_DKIM_RECOMMENDED_HEADERS": RECOMMENDED_SIGN_HEADERS.encode(),
 }
 
 

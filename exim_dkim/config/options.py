@@ -18,6 +18,16 @@ DEFAULT_SIGN_HEADERS = (
     "=List-Post:=List-Owner:=List-Archive"
 )
 
+# Ours, for new sites: what nobody may add to or change on the way is signed once more than it is there. What lists and
+# forwarders add (Sender, Resent-*, List-*) is signed where it is there; List-Unsubscribe and its Post because RFC 8058
+# §4 wants them signed.
+RECOMMENDED_SIGN_HEADERS = (
+    "+From:+To:+Cc:+Subject:+Date:+Message-ID:+Reply-To:+In-Reply-To:+References:+MIME-Version:+Content-Type:"
+    "+Content-Transfer-Encoding:+Content-ID:+Content-Description:+Content-Disposition:+Content-Language:=Sender:"
+    "=Resent-Date:=Resent-From:=Resent-Sender:=Resent-To:=Resent-Cc:=Resent-Message-ID:=List-Id:=List-Help:"
+    "=List-Unsubscribe:=List-Unsubscribe-Post:=List-Subscribe:=List-Post:=List-Owner:=List-Archive"
+)
+
 
 class Option(NamedTuple):
     """One option. `default` is text as in the file; None: the option has no value until it is set."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.config.grammar import BUILT_IN_MACROS, parse_configuration
 from exim_dkim.message import HeaderField, parse_message
 from exim_dkim.signing import plan_signatures
 from exim_dkim.system.environment import MessageEnvironment
@@ -130,6 +130,7 @@ LISTS = [
     b"From:++To",
     b"From:Received",
     b"From:X-List:=X-None",
+    *BUILT_IN_MACROS.values(),
 ]
 
 

@@ -11,10 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exim_dkim.api import verify_blocking
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.options import OPTIONS
 from exim_dkim.config.settings import Settings
+from exim_dkim.dkim.sign import choose_names
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.memory import MemoryResolver
+from exim_dkim.message import parse_message
+from exim_dkim.outcome import DkimResult
+from tests.support import samples
 from tests.support.peers import program
 
 
@@ -195,3 +201,41 @@ def test_exim_agrees(text: bytes, tmp_path: Path) -> None:
         set_here = {line.split(" ")[0] for line in wanted.split("\n")}
         printed = [line for line in done.stdout.split("\n") if line.split(" ")[0] in set_here]
         assert "\n".join(printed) == wanted
+
+
+@pytest.mark.peer("exim")
+@pytest.mark.parametrize("name", ["_DKIM_SIGN_HEADERS", "_DKIM_OVERSIGN_HEADERS"])
+def test_built_in_macros_are_exim_s(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "exim.conf"
+    file.touch()
+    command = [program("exim4", "exim4-daemon-heavy"), "-C", str(file), "-bP", "macro", name]
+    printed = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    assert (
+        printed
+        == name.encode() + b"=" + parse(b"dkim_sign_headers = " + name.encode()).text("dkim_sign_headers") + b"\n"
+    )
+
+
+RECOMMENDED = parse(b"dkim_sign_headers = _DKIM_RECOMMENDED_HEADERS").items("dkim_sign_headers")
+# What may be put on top of a signed message, and what becomes of the signature.
+ADDED = {
+    "From": "bad", "To": "bad", "Cc": "bad", "Subject": "bad", "Date": "bad", "Message-ID": "bad", "Reply-To": "bad",
+    "In-Reply-To": "bad", "References": "bad", "MIME-Version": "bad", "Content-Type": "bad",
+    "Content-Transfer-Encoding": "bad", "Received": "good", "Sender": "good", "List-Id": "good", "List-Post": "good",
+    "List-Unsubscribe": "good", "List-Unsubscribe-Post": "good", "Resent-From": "good", "X-Mailer": "good",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_the_recommended_list(name: str) -> None:
+    names = choose_names([element.encode() for element in RECOMMENDED], parse_message(samples.message()).fields)
+    text = samples.signed(samples.message(), names=names)
+    resolver = MemoryResolver({"rsa._domainkey.example.org": samples.key_record("rsa2048")})
+    assert verify_blocking(text, resolver, now=0)[0].result is DkimResult.PASS
+    changed = f"{name}: added@example.net\r\n".encode() + text
+    assert (verify_blocking(changed, resolver, now=0)[0].result is DkimResult.PASS) == (ADDED[name] == "good")
+
+
+def test_the_recommended_list_signs_what_one_click_unsubscription_needs() -> None:
+    assert {"=List-Unsubscribe", "=List-Unsubscribe-Post"} <= set(RECOMMENDED)
+    assert len({element[1:].lower() for element in RECOMMENDED}) == len(RECOMMENDED)
