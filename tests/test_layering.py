@@ -87,6 +87,7 @@ def test_rule_1_the_engine_is_pure() -> None:
         ("spf", ("exim_dkim.spf",)),
         ("click", ("exim_dkim.commands",)),
         ("rich", ("exim_dkim.commands",)),
+        ("pcre2", ("exim_dkim.expansion.regex",)),
     ],
 )
 def test_rule_2_a_library_has_one_home(library: str, homes: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import sys
 # Each costs milliseconds, of about 25 in all, and none is needed to sign.
 COSTLY = (
     "argparse", "asyncio", "click", "dataclasses", "dns", "email", "hashlib", "idna", "inspect", "ipaddress", "json",
-    "logging", "pathlib", "rich", "shutil", "socket", "subprocess", "tempfile", "tokenize", "urllib",
+    "logging", "pathlib", "pcre2", "rich", "shutil", "socket", "subprocess", "tempfile", "tokenize", "urllib",
     "cryptography.hazmat.primitives.serialization", "exim_dkim.dkim.verify", "exim_dkim.resolver",
 )  # fmt: skip
 

@@ -15,18 +15,22 @@ from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State, evaluate
 from exim_dkim.expansion.nodes import Condition, Template
 from exim_dkim.expansion.parse import BLANKS, Parser
-from exim_dkim.expansion.value import Value
 from exim_dkim.expansion.variables import acl_hint, is_known
 from exim_dkim.lazypattern import lazy_pattern
 
 if TYPE_CHECKING:
     from exim_dkim.expansion.nodes import ConditionFunction
+    from exim_dkim.expansion.value import Value
 
 _SYMBOL = lazy_pattern(rb"[<>=]=?")
 
-# Conditions of Exim that ask a live client or run an ACL, and those that we do not have yet.
-_NOT_HERE: Final = frozenset(b"acl crypteq inbound_srs ldapauth pam pwcheck radius saslauthd".split())
-_NOT_YET: Final = frozenset(b"forall_json forall_jsons forany_json forany_jsons match".split())
+# Why conditions of Exim are not here.
+_OF_PASSWORDS: Final = "it checks the password of a client"
+_NOT_HERE: Final = {
+    b"acl": "it runs what is inside the Exim process",
+    b"inbound_srs": "it checks envelope addresses, not signatures",
+    **dict.fromkeys(b"crypteq ldapauth pam pwcheck radius saslauthd".split(), _OF_PASSWORDS),
+}
 
 
 # How a condition is parsed, and what tests it.
@@ -56,11 +60,9 @@ def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
     if not name:
         found = printable(parser.source[parser.position : parser.position + 16])
         return parser.error(f'condition name expected, but found "{found}"')
-    if name in _NOT_YET:
-        hint = ": it needs regular expressions" if name == b"match" else ""
-        return parser.error(f'condition "{printable(name)}" is not supported yet{hint}', start)
     if name in _NOT_HERE:
-        return parser.error(f'condition "{printable(name)}" has no meaning outside Exim', start)
+        reason = _NOT_HERE[name]
+        return parser.error(f'condition "{printable(name)}" has no meaning outside Exim: {reason}', start)
     return parser.error(f'unknown condition "{printable(name)}"', start)
 
 
@@ -158,14 +160,15 @@ def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
 # Tests
 
 
-def _texts(condition: Condition, state: State) -> tuple[Value, Value]:
+def texts_of(condition: Condition, state: State) -> tuple[Value, Value]:
+    """The two arguments of a condition."""
     first, second = condition.payload
     return evaluate(first, state), evaluate(second, state)
 
 
 def _of_texts(compare: Callable[[bytes, bytes], bool]) -> ConditionFunction:
     def test(condition: Condition, state: State) -> bool:
-        left, right = _texts(condition, state)
+        left, right = texts_of(condition, state)
         return compare(left.text, right.text)
 
     return test
@@ -175,7 +178,7 @@ def _caseless(compare: Callable[[int, int], bool]) -> ConditionFunction:
     """A comparison in which case does not count; as in Exim, the beginning of a text comes after the text."""
 
     def test(condition: Condition, state: State) -> bool:
-        left, right = (value.text.lower() for value in _texts(condition, state))
+        left, right = (value.text.lower() for value in texts_of(condition, state))
         order = 1 if left != right and right.startswith(left) else (left > right) - (left < right)
         return compare(order, 0)
 
@@ -186,7 +189,7 @@ def _of_numbers(compare: Callable[[int, int], bool]) -> ConditionFunction:
     def test(condition: Condition, state: State) -> bool:
         from exim_dkim.expansion.numbers import parse_integer
 
-        left, right = _texts(condition, state)
+        left, right = texts_of(condition, state)
         return compare(parse_integer(left.text), parse_integer(right.text))
 
     return test
@@ -239,48 +242,11 @@ def _is_ip(condition: Condition, state: State) -> bool:
     return version > 0 if condition.name == b"isip" else version == (4 if condition.name == b"isip4" else 6)
 
 
-def _in_list(condition: Condition, state: State) -> bool:
-    """`inlist` and `inlisti`; `$value` becomes the item of the list."""
-    from exim_dkim.expansion.lists import split_list
+def _of_lists(condition: Condition, state: State) -> bool:
+    """Lists and patterns."""
+    from exim_dkim.expansion.listconditions import TESTS
 
-    subject, items = _texts(condition, state)
-    caseless = condition.name == b"inlisti"
-    wanted = subject.text.lower() if caseless else subject.text
-    for item in split_list(items.text, tainted=items.tainted):
-        if (item.lower() if caseless else item) == wanted:
-            state.value = Value(item, items.tainted)
-            return True
-    return False
-
-
-def _for_each(condition: Condition, state: State) -> bool:
-    """`forany` and `forall`: the inner condition for every `$item`. Both are false for an empty list."""
-    from exim_dkim.expansion.lists import split_list
-
-    template, inner = condition.payload
-    items = evaluate(template, state)
-    stop = condition.name == b"forany"
-    outer = state.item
-    held = False
-    try:
-        for item in split_list(items.text, tainted=items.tainted):
-            state.item = Value(item, items.tainted)
-            held = holds(inner, state)
-            if held == stop:
-                break
-    finally:
-        state.item = outer
-    return held
-
-
-def _match(condition: Condition, state: State) -> bool:
-    """`match_domain` and its kin: the second argument is a list of patterns, and `$value` what matched."""
-    from exim_dkim.expansion.patterns import match_list
-
-    subject, items = _texts(condition, state)
-    found = match_list(condition.name.removeprefix(b"match_").decode(), subject, items.text, state)
-    state.value = found
-    return found is not None
+    return TESTS[condition.name](condition, state)
 
 
 def _first_delivery(condition: Condition, state: State) -> bool:
@@ -308,14 +274,18 @@ CONDITIONS: Final[dict[bytes, ConditionType]] = {
     b"eqi": (_TWO, _caseless(int.__eq__)),
     b"exists": (_parse_one, _exists),
     b"first_delivery": (_parse_nothing, _first_delivery),
-    b"forall": (_parse_each, _for_each),
-    b"forany": (_parse_each, _for_each),
+    b"forall": (_parse_each, _of_lists),
+    b"forall_json": (_parse_each, _of_lists),
+    b"forall_jsons": (_parse_each, _of_lists),
+    b"forany": (_parse_each, _of_lists),
+    b"forany_json": (_parse_each, _of_lists),
+    b"forany_jsons": (_parse_each, _of_lists),
     b"ge": (_TWO, _of_texts(bytes.__ge__)),
     b"gei": (_TWO, _caseless(int.__ge__)),
     b"gt": (_TWO, _of_texts(bytes.__gt__)),
     b"gti": (_TWO, _caseless(int.__gt__)),
-    b"inlist": (_TWO, _in_list),
-    b"inlisti": (_TWO, _in_list),
+    b"inlist": (_TWO, _of_lists),
+    b"inlisti": (_TWO, _of_lists),
     b"isip": (_parse_one, _is_ip),
     b"isip4": (_parse_one, _is_ip),
     b"isip6": (_parse_one, _is_ip),
@@ -323,10 +293,11 @@ CONDITIONS: Final[dict[bytes, ConditionType]] = {
     b"lei": (_TWO, _caseless(int.__le__)),
     b"lt": (_TWO, _of_texts(bytes.__lt__)),
     b"lti": (_TWO, _caseless(int.__lt__)),
-    b"match_address": (_parse_match, _match),
-    b"match_domain": (_parse_match, _match),
-    b"match_ip": (_parse_match, _match),
-    b"match_local_part": (_parse_match, _match),
+    b"match": (_TWO, _of_lists),
+    b"match_address": (_parse_match, _of_lists),
+    b"match_domain": (_parse_match, _of_lists),
+    b"match_ip": (_parse_match, _of_lists),
+    b"match_local_part": (_parse_match, _of_lists),
     b"or": (_parse_group, _or),
     b"queue_running": (_parse_nothing, _never),
 }

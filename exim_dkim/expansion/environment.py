@@ -1,4 +1,6 @@
-"""All that an expansion may ask for: variables, header fields, named lists, files. The language itself touches nothing.
+"""All that an expansion may ask for: variables, header fields, named lists, files, and what is outside of them.
+
+The language itself touches nothing.
 
 `exim_dkim.system.environment` answers from a message, Exim's spool and the file system; tests from dictionaries.
 """
@@ -54,6 +56,33 @@ class Services(Protocol):
         ...
 
 
+class OutsideTrouble(Exception):
+    """What is outside could not be asked; the text is the whole message."""
+
+
+class Outside(Protocol):
+    """What an expansion may ask the system for, but for the content of files. Every method may raise OutsideTrouble."""
+
+    def variable(self, name: bytes) -> bytes | None:
+        """A variable of the process environment."""
+        ...
+
+    def random_below(self, limit: int) -> int:
+        """A random number from 0 to `limit` - 1, not for keys."""
+        ...
+
+    def status(self, path: bytes) -> tuple[int, ...]:
+        """Of a file: mode, inode, device, links, uid, gid, size, and the times of access, change and of its inode."""
+        ...
+
+    def ask_socket(self, address: bytes, request: bytes, seconds: int, *, shutdown: bool) -> bytes:
+        """The reply to a request on a Unix socket or `inet:HOST:PORT`, within so many seconds in all, of bounded size.
+
+        `shutdown`: the writing half is closed after the request.
+        """
+        ...
+
+
 class Environment(Protocol):
     """What a message and a configuration give to an expansion."""
 
@@ -64,6 +93,11 @@ class Environment(Protocol):
     @property
     def files(self) -> Files:
         """The file system, or what stands for it."""
+        ...
+
+    @property
+    def outside(self) -> Outside:
+        """The system, or what stands for it."""
         ...
 
     @property
@@ -109,6 +143,11 @@ class EmptyEnvironment:
         return NoFiles()
 
     @property
+    def outside(self) -> Outside:
+        """Nothing outside."""
+        return NoOutside()
+
+    @property
     def services(self) -> Services:
         """And no services."""
         return NoServices()
@@ -144,3 +183,23 @@ class NoServices:
     def authenticate(self, protocol: str, key: bytes) -> bytes:
         """Refused."""
         raise ServiceTrouble("nothing is verified here")
+
+
+class NoOutside:
+    """A system that says nothing."""
+
+    def variable(self, name: bytes) -> bytes | None:
+        """None is set."""
+        return None
+
+    def random_below(self, limit: int) -> int:
+        """Refused."""
+        raise OutsideTrouble("there are no random numbers here")
+
+    def status(self, path: bytes) -> tuple[int, ...]:
+        """Refused."""
+        raise OutsideTrouble("file access is not available here")
+
+    def ask_socket(self, address: bytes, request: bytes, seconds: int, *, shutdown: bool) -> bytes:
+        """Refused."""
+        raise OutsideTrouble("sockets are not available here")

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Environment
+from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.nodes import Capture, Header, Item, Literal, Node, Operator, Template, Variable
-from exim_dkim.expansion.parse import room_for
+from exim_dkim.expansion.parse import parse_template, room_for
 from exim_dkim.expansion.value import EMPTY, Value
 from exim_dkim.expansion.variables import is_acl_variable
 
-MAX_LENGTH: Final = 16 << 20  # bytes of one value; `${sg` and the list items could make any input huge
+MAX_LENGTH: Final = 1 << 20  # bytes of one value; `${sg` and the list items could make any input huge
+
+MAX_NESTED: Final = 20  # texts that are expanded, by `${expand:` and `${sg`, while another one is
 
 _NO_WORKING: Final[Mapping[bytes, Value]] = {}
 
@@ -24,7 +27,7 @@ _NO_WORKING: Final[Mapping[bytes, Value]] = {}
 class State:
     """What changes while a template is evaluated: `$1…`, `$value`, `$item`, and the working variables."""
 
-    __slots__ = ("captures", "environment", "item", "value", "working")
+    __slots__ = ("captures", "environment", "exhausted", "item", "nested", "value", "working")
 
     def __init__(self, environment: Environment, working: Mapping[bytes, Value]) -> None:
         self.environment = environment
@@ -32,6 +35,8 @@ class State:
         self.captures: tuple[Value, ...] = ()
         self.value: Value | None = None
         self.item: Value | None = None
+        self.exhausted = 0  # matches that ran out of steps
+        self.nested = 0  # texts that are expanded while another one is
 
     def variable(self, name: bytes) -> Value:
         """The value of a known variable; empty if it is not set."""
@@ -86,6 +91,23 @@ def evaluate(template: Template, state: State) -> Value:
     if b"\0" in text:
         text = text.partition(b"\0")[0]  # strings end at a NUL
     return Value(text, tainted)
+
+
+def expand_again(text: Value, state: State) -> Value:
+    """The value of a text that an expansion has made. Raises ExpansionError, always for one that came with mail."""
+    if b"$" not in text.text and b"\\" not in text.text:
+        return text
+    if text.tainted:
+        raise ExpansionError(f"attempt to expand tainted string '{printable(text.text)}'")
+    if state.nested >= MAX_NESTED:
+        raise ExpansionError(f"expansions of expanded strings are nested more than {MAX_NESTED} deep")
+    template = parse_template(text.text)
+    state.nested += 1
+    try:
+        with room_for(template.depth):
+            return evaluate(template, state)
+    finally:
+        state.nested -= 1
 
 
 def _located(error: ExpansionError, template: Template, node: Node) -> ExpansionError:

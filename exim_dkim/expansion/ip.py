@@ -1,6 +1,9 @@
-"""IP addresses as texts: `${if isip`, networks in lists."""
+"""IP addresses as texts: `${if isip`, networks in lists, and the operators that change their form (§11.8)."""
 
 from __future__ import annotations
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
 
 
 def ip_version(text: bytes, *, mask: bool = False) -> int:
@@ -74,3 +77,76 @@ def _groups(text: bytes) -> list[int] | None:
         else:
             return None
     return groups
+
+
+# Operators
+
+
+def masked(text: bytes, *, normal: bool) -> bytes:
+    """`${mask:`: the network of an address with a mask; IPv6 with dots and in full, unless it is to be `normal`."""
+    shown = printable(text)
+    address, slash, bits = text.partition(b"/")
+    number = _number(address)
+    if number is None or (bits and not bits.isdigit()):
+        raise ExpansionError(f'"{shown}" is not an IP address')
+    if not slash:
+        raise ExpansionError(f'missing mask value in "{shown}"')
+    value, width = number
+    length = int(bits[:9] or b"0")
+    if length > width:
+        raise ExpansionError(f'mask value too big in "{shown}"')
+    value = value >> (width - length) << (width - length)
+    if width == 32:
+        network = b".".join(b"%d" % octet for octet in value.to_bytes(4, "big"))
+    else:
+        network = _short(value) if normal else b".".join(_hexadecimal_groups(value))
+    return b"%s/%d" % (network, length)
+
+
+def normal_form(text: bytes) -> bytes:
+    """`${ipv6norm:`: as short as it can be; IPv4 as a mapped address."""
+    return _short(_as_ipv6(text))
+
+
+def full_form(text: bytes) -> bytes:
+    """`${ipv6denorm:`: with all its zeros; IPv4 as a mapped address."""
+    return b":".join(_hexadecimal_groups(_as_ipv6(text)))
+
+
+def reversed_form(text: bytes) -> bytes:
+    """`${reverse_ip:`: octets or nibbles from the last to the first, as in in-addr.arpa and ip6.arpa."""
+    address, slash, _ = text.partition(b"/")
+    number = _number(address)
+    if number is None or (slash and not ip_version(text, mask=True)):
+        raise ExpansionError(f"reverse_ip() not given an IP address [{printable(text)}]")
+    value, width = number
+    if width == 32:
+        return b".".join(b"%d" % octet for octet in value.to_bytes(4, "little"))
+    return b".".join(b"%c" % digit for digit in reversed(b"%032x" % value))
+
+
+def _as_ipv6(text: bytes) -> int:
+    number = _number(text)
+    if number is None:
+        raise ExpansionError(f'"{printable(text)}" is not an IP address')
+    return number[0] if number[1] == 128 else 0xFFFF << 32 | number[0]
+
+
+def _hexadecimal_groups(value: int) -> list[bytes]:
+    digits = b"%032x" % value
+    return [digits[start : start + 4] for start in range(0, 32, 4)]
+
+
+def _short(value: int) -> bytes:
+    """An address with the first of its longest runs of zeros left out, be it a single one."""
+    groups = [b"%x" % (value >> shift & 0xFFFF) for shift in range(112, -16, -16)]
+    best, length = 0, 0
+    for start in range(8):
+        end = start
+        while end < 8 and groups[end] == b"0":
+            end += 1
+        if end - start > length:
+            best, length = start, end - start
+    if not length:
+        return b":".join(groups)
+    return b":".join(groups[:best]) + b"::" + b":".join(groups[best + length :])

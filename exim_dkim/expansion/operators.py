@@ -26,13 +26,12 @@ _WITH_UNDERSCORE: Final = frozenset(
 _WITH_ARGUMENTS: Final = frozenset(
     b"h hash headerwrap l length listnamed mask nh nhash quote s sha2 sha3 substr".split()
 )
-# Exim has them; we do not, yet.
-_KNOWN: Final = frozenset(
-    b"""base32 base32d base62 base62d base64 base64d escape escape8bit expand h hash headerwrap hex2b64 hexquote
-    ipv6denorm ipv6norm listnamed mask md5 nh nhash randint rfc2047 sha1 sha2 sha256 sha3 stat str2b64 utf8clean xtextd
-    from_utf8 reverse_ip utf8_domain_from_alabel utf8_domain_to_alabel utf8_localpart_from_alabel
-    utf8_localpart_to_alabel""".split()
-)
+# Exim has them, in newer versions or for what we do not do.
+_NOT_HERE: Final = {
+    b"utf8_localpart_from_alabel": "it is for transports that cannot do SMTPUTF8",
+    b"utf8_localpart_to_alabel": "it is for transports that cannot do SMTPUTF8",
+    b"xtextd": "it decodes parameters of SMTP commands",
+}
 _NEEDS_QUOTES = lazy_pattern(rb"[^A-Za-z0-9_.\-]")
 _NEEDS_LOCAL_PART_QUOTES = lazy_pattern(rb"[^A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]|^\.|\.$")
 _NO_ALPHANUMERIC = lazy_pattern(rb"[^A-Za-z0-9]")
@@ -48,9 +47,8 @@ def find_operator(name: bytes) -> tuple[OperatorFunction, bytes | None]:
         if arguments is not None and base not in _WITH_ARGUMENTS:
             raise ExpansionError(f'unknown expansion operator "{shown}" ("{base.decode()}" does not take an _arg)')
         return function, arguments
-    if base in _KNOWN:
-        hint = f" (a header variable has no braces: ${shown}:)" if base == b"h" else ""
-        raise ExpansionError(f'operator "{base.decode()}" is not supported yet{hint}')
+    if base in _NOT_HERE:
+        raise ExpansionError(f'operator "{base.decode()}" has no meaning outside Exim: {_NOT_HERE[base]}')
     raise ExpansionError(f'unknown expansion operator "{shown}"')
 
 
@@ -59,6 +57,36 @@ def _of_text(function: Callable[[bytes], bytes], *, new: bool = False) -> Operat
 
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
         return Value(function(operand.text), operand.tainted and not new)
+
+    return operator
+
+
+# Those of other modules, which are imported when a template has one of them.
+
+
+def _digest(name: bytes) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        from exim_dkim.expansion.digests import DIGESTS
+
+        return plain(DIGESTS[name](operand.text, arguments))
+
+    return operator
+
+
+def _encoding(name: bytes) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        from exim_dkim.expansion.encodings import ENCODINGS
+
+        return Value(ENCODINGS[name](operand.text), operand.tainted)
+
+    return operator
+
+
+def _other(name: bytes) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        from exim_dkim.expansion.otheroperators import OTHERS
+
+        return OTHERS[name](operand, arguments, state)
 
     return operator
 
@@ -152,23 +180,42 @@ def _rxquote(text: bytes) -> bytes:
     return _NO_ALPHANUMERIC.sub(rb"\\\g<0>", text)
 
 
-def _rfc2047d(operand: Value, arguments: bytes | None, state: State) -> Value:
-    from exim_dkim.expansion.rfc2047 import decode
+def _length_of(name: str) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        (count,) = _numbers(name, arguments, 1)
+        return Value(operand.text[: count or 0], operand.tainted)
 
-    environment = state.environment
-    return Value(decode(operand.text, environment.headers_charset, environment.check_rfc2047_length), operand.tainted)
-
-
-def _length(operand: Value, arguments: bytes | None, state: State) -> Value:
-    (count,) = _numbers("length", arguments, 1)
-    return Value(operand.text[: count or 0], operand.tainted)
+    return operator
 
 
-def _substr(operand: Value, arguments: bytes | None, state: State) -> Value:
-    negative = arguments is not None and arguments.startswith(b"-")
-    numbers = _numbers("substr", arguments[1:] if arguments and negative else arguments, 2)
-    start = numbers[0] or 0
-    return Value(substring(operand.text, -start if negative else start, numbers[1]), operand.tainted)
+def _substr_of(name: str) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        negative = arguments is not None and arguments.startswith(b"-")
+        numbers = _numbers(name, arguments[1:] if arguments and negative else arguments, 2)
+        start = numbers[0] or 0
+        return Value(substring(operand.text, -start if negative else start, numbers[1]), operand.tainted)
+
+    return operator
+
+
+def _hash_of(name: str) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        from exim_dkim.expansion.digests import text_hash
+
+        length, letters = _numbers(name, arguments, 2)
+        return Value(text_hash(operand.text, length or 0, letters), operand.tainted)
+
+    return operator
+
+
+def _nhash_of(name: str) -> OperatorFunction:
+    def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
+        from exim_dkim.expansion.digests import number_hash
+
+        first, second = _numbers(name, arguments, 2)
+        return plain(number_hash(operand.text, first or 0, second))
+
+    return operator
 
 
 def _numbers(name: str, arguments: bytes | None, count: int) -> list[int | None]:
@@ -194,25 +241,36 @@ def substring(text: bytes, start: int, length: int | None) -> bytes:
     return text[:begin] if length is None else text[begin : begin + length]
 
 
+_ENCODINGS: Final = b"""base32 base32d base62 base62d base64 base64d escape escape8bit from_utf8 hex2b64 hexquote
+    str2b64 utf8clean""".split()
+_OTHERS: Final = b"""expand headerwrap ipv6denorm ipv6norm listnamed mask randint reverse_ip rfc2047 rfc2047d stat
+    utf8_domain_from_alabel utf8_domain_to_alabel""".split()
+
 OPERATORS: Final[dict[bytes, OperatorFunction]] = {
     b"address": _of_text(_address),
     b"addresses": _of_text(_addresses),
     b"domain": _of_text(_domain),
     b"eval": _of_text(_eval, new=True),
     b"eval10": _of_text(_eval10, new=True),
-    b"l": _length,
+    b"h": _hash_of("h"),
+    b"hash": _hash_of("hash"),
+    b"l": _length_of("l"),
     b"lc": _of_text(bytes.lower),
-    b"length": _length,
+    b"length": _length_of("length"),
     b"listcount": _listcount,
     b"local_part": _of_text(_local_part),
+    b"nh": _nhash_of("nh"),
+    b"nhash": _nhash_of("nhash"),
     b"quote": _quote,
     b"quote_local_part": _of_text(_quote_local_part),
-    b"rfc2047d": _rfc2047d,
     b"rxquote": _of_text(_rxquote),
-    b"s": _substr,
+    b"s": _substr_of("s"),
     b"strlen": _of_text(_strlen, new=True),
-    b"substr": _substr,
+    b"substr": _substr_of("substr"),
     b"time_eval": _of_text(_time_eval, new=True),
     b"time_interval": _of_text(_time_interval, new=True),
     b"uc": _of_text(bytes.upper),
+    **{name: _digest(name) for name in (b"md5", b"sha1", b"sha256", b"sha2", b"sha3")},
+    **{name: _encoding(name) for name in _ENCODINGS},
+    **{name: _other(name) for name in _OTHERS},
 }

@@ -1,15 +1,15 @@
 """Lists of patterns: domain, local part, address and host lists (Exim specification, chapter 10).
 
     item    = [ "!" ] pattern
-    pattern = "+" named-list / "@" / "*" suffix / "*" / ip [ "/" bits ] / lookup-type ";" file / file-name / text
+    pattern = "+" named-list / "@" / "*" suffix / "*" / "^" regex / ip [ "/" bits ] / lookup-type ";" file
+            / file-name / text
 
-The first item that matches decides; if none does, the opposite of the last item holds. Regular expressions are refused
-until the language has them.
+The first item that matches decides; if none does, the opposite of the last item holds.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError, ForcedFailure
 from exim_dkim.expansion.escapes import printable
@@ -17,6 +17,9 @@ from exim_dkim.expansion.evaluate import State, evaluate
 from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.parse import parse_template
 from exim_dkim.expansion.value import Value, plain
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.regex import Found
 
 _MAX_NESTING: Final = 20  # named lists and files in each other
 _BLANKS: Final = b" \t\n\r\v\f"
@@ -30,9 +33,17 @@ def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value |
         if subject.text and not ip_version(subject.text):
             shown = printable(subject.text)
             raise ExpansionError(f'"{shown}" is not an IP address')
-    if kind in ("domain", "local_part"):
-        subject = Value(subject.text.lower(), subject.tainted)
     return _match(_Matcher(kind, subject, state), items, 0)
+
+
+def match_key(key: Value, pattern: bytes, state: State) -> bool:
+    """Whether a key matches a key of a table of patterns: `*suffix`, `^regex` or text, behind `!` what does not."""
+    negated = pattern.startswith(b"!")
+    pattern = pattern[1:].lstrip(_BLANKS) if negated else pattern
+    captures = state.captures
+    found = _match_text(_Matcher("key", key, state), pattern)
+    state.captures = captures
+    return (found is not None) != negated
 
 
 class _Excluded(Exception):
@@ -44,13 +55,14 @@ class _Excluded(Exception):
 
 
 class _Matcher:
-    """What is compared, and by which rules."""
+    """What is compared, and by which rules. `original` is the subject as it came, not in lower case."""
 
-    __slots__ = ("kind", "state", "subject")
+    __slots__ = ("kind", "original", "state", "subject")
 
     def __init__(self, kind: str, subject: Value, state: State) -> None:
         self.kind = kind
-        self.subject = subject
+        self.original = subject
+        self.subject = subject if kind in ("address", "ip") else Value(subject.text.lower(), subject.tainted)
         self.state = state
 
 
@@ -80,7 +92,7 @@ def _match_pattern(matcher: _Matcher, pattern: bytes, depth: int) -> Value | Non
         return _match_ip(matcher, pattern)
     if matcher.kind == "address":
         return _match_address(matcher, pattern)
-    return _match_text(matcher, matcher.subject, pattern)
+    return _match_text(matcher, pattern)
 
 
 def _named(matcher: _Matcher, name: bytes) -> bytes:
@@ -136,6 +148,8 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     """`local@domain`, with patterns on both sides, or a domain pattern alone."""
     subject = matcher.subject
     local_part, at, domain = subject.text.rpartition(b"@")
+    if pattern.startswith(b"^"):
+        return None if _search(pattern, subject, matcher.state) is None else plain(b"")
     if not pattern or not subject.text:
         return plain(b"") if pattern == subject.text else None
     wanted, found, wanted_domain = pattern.rpartition(b"@")
@@ -144,10 +158,10 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     wanted_domain = wanted_domain or domain
     if found and wanted and not _equal_local_parts(wanted, local_part):
         return None
-    inner = _Matcher("domain", Value(domain.lower(), subject.tainted), matcher.state)
-    if _match_text(inner, inner.subject, wanted_domain) is None:
-        return None
-    return plain(pattern)
+    captures = matcher.state.captures
+    found_domain = _match_text(_Matcher("domain", Value(domain, subject.tainted), matcher.state), wanted_domain)
+    matcher.state.captures = captures  # as in Exim, an address leaves none
+    return None if found_domain is None else plain(pattern)
 
 
 def _equal_local_parts(pattern: bytes, text: bytes) -> bool:
@@ -156,17 +170,29 @@ def _equal_local_parts(pattern: bytes, text: bytes) -> bool:
     return pattern.lower() == text.lower()
 
 
-def _match_text(matcher: _Matcher, subject: Value, pattern: bytes) -> Value | None:
-    """A domain or a local part."""
-    state, text = matcher.state, subject.text
+def _search(pattern: bytes, subject: Value, state: State) -> Found | None:
+    """A regular expression in a list: case does not count unless it says so."""
+    from exim_dkim.expansion.regex import search
+
+    return search(pattern, subject, state, caseless=True)
+
+
+def _match_text(matcher: _Matcher, pattern: bytes) -> Value | None:
+    """A domain, a local part or a key."""
+    state, subject = matcher.state, matcher.subject
+    text = subject.text
     if pattern.startswith(b"^"):
-        raise ExpansionError("regular expressions in lists are not supported yet")
+        match = _search(pattern, matcher.original, state)
+        if match is None:
+            return None
+        state.captures = match.captures
+        return plain(pattern)
     if pattern == b"@" and matcher.kind == "domain":
         own = state.variable(b"primary_hostname").text
         return plain(own) if own.lower() == text else None
     if pattern.startswith(b"@") and matcher.kind == "domain":
         raise ExpansionError(f'"{printable(pattern)}" in a list is not supported')
-    if b";" in pattern:
+    if b";" in pattern and matcher.kind != "key":
         return _match_lookup(subject, pattern, state)
     if pattern.startswith(b"*"):
         suffix = pattern[1:].lower()

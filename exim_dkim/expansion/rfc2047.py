@@ -1,4 +1,4 @@
-"""Encoded words (RFC 2047) as Exim decodes them in `$h_` and `$bh_`.
+"""Encoded words (RFC 2047) as Exim decodes them in `$h_` and `$bh_`, and makes them in `${rfc2047:`.
 
 They are decoded wherever they stand, in quotes and inside words too; what is not one is left as it is. The result can
 hold line ends and commas that the header field does not have.
@@ -15,6 +15,31 @@ _LONGEST: Final = 75  # RFC 2047 §2
 _BLANKS: Final = b" \t\n\r\v\f"
 _Q_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})?")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_MUST_BE_ENCODED = re.compile(rb"""[^!-~ ]|[?=()<>@,;:\\".\[\]_]""")
+_WORD_END: Final = 67  # more bytes than this in a word begin another one
+
+
+def encode(text: bytes, charset: bytes) -> bytes:
+    """`text` as encoded words (Q), with a blank between them; as it is if nothing in it needs that."""
+    if not _MUST_BE_ENCODED.search(text):
+        return text
+    begin = b"=?%s?Q?" % charset
+    parts = [begin]
+    length = 0  # of the word; the beginning of the first one does not count
+    whole = True  # no character is known to be cut: encoded octets come in pairs, which is right for most
+    for octet in text:
+        if length > _WORD_END and whole:
+            parts += b"?= ", begin
+            length = len(begin)
+        piece = b"%c" % octet
+        if octet == 0x20:
+            piece = b"_"
+        elif _MUST_BE_ENCODED.match(piece):
+            piece = b"=%02X" % octet
+        whole = not (len(piece) == 3 and whole)
+        parts.append(piece)
+        length += len(piece)
+    return b"".join(parts) + b"?="
 
 
 def decode(text: bytes, charset: str | None, check_length: bool = True) -> bytes:

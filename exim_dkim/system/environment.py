@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.environment import EmptyEnvironment, Files, FileTrouble
+from exim_dkim.expansion.environment import EmptyEnvironment, Files, FileTrouble, Outside
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.message import HeaderField
 from exim_dkim.system.filecache import FileCache
@@ -110,6 +110,13 @@ class MessageEnvironment(EmptyEnvironment):
 
             self._services = MessageServices(self._settings)
         return self._services
+
+    @property
+    def outside(self) -> Outside:
+        """The system; the look-up server's own sockets are not to be asked."""
+        from exim_dkim.system.outside import RealOutside
+
+        return RealOutside([os.fsencode(item) for item in self._settings.items("lookup_listen")])
 
     def header_fields(self) -> Sequence[bytes]:
         """The fields as Exim has them: with LF."""

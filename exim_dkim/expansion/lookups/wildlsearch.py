@@ -1,6 +1,6 @@
 """Look-up in a file whose keys are patterns (Exim specification §9.3, wildlsearch and nwildlsearch).
 
-Each key is a list of one item: `*suffix`, text, or one of them behind an exclamation mark. wildlsearch
+Each key is a list of one item: `*suffix`, `^regex`, text, or one of them behind an exclamation mark. wildlsearch
 expands it before.
 """
 
@@ -13,6 +13,7 @@ from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.evaluate import evaluate
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.lookups.lsearch import search_lines
+from exim_dkim.expansion.patterns import match_key
 from exim_dkim.expansion.value import Value
 
 
@@ -33,25 +34,16 @@ def find_unexpanded(request: Request) -> Value | None:
 
 
 def _search(request: Request, prepare: Callable[[bytes], bytes]) -> Value | None:
-    subject = request.key.lower()
+    state, subject = request.state, Value(request.key, request.tainted)
+    assert state is not None
 
     def matches(key: bytes) -> bool:
         try:
-            pattern = prepare(key)
+            return match_key(subject, prepare(key).strip(), state)
         except ExpansionError as error:
-            raise LookupDeferred(f"failed to expand a key: {error.message}") from None
-        return _matches(subject, pattern)
+            raise LookupDeferred(f"failed to expand or match a key: {error.message}") from None
 
     return search_lines(request, matches)
-
-
-def _matches(subject: bytes, pattern: bytes) -> bool:
-    negated = pattern.startswith(b"!")
-    pattern = pattern[negated:].strip().lower()
-    if pattern.startswith(b"^"):
-        raise LookupDeferred("regular expressions as keys are not supported yet")
-    found = subject.endswith(pattern[1:]) if pattern.startswith(b"*") else subject == pattern
-    return found != negated
 
 
 WILDLSEARCH: Final = Lookup(find, proves_key=False)

@@ -49,8 +49,8 @@ def test_text_without_dollar_and_backslash_stands_for_itself(text: str) -> None:
         (b"x ${nosuch:y}", 'unknown expansion operator "nosuch"', 2),
         (b"${if xyz{a}{b}}", 'unknown condition "xyz"', 5),
         (b"${lc:$h_from}", "missing } at end of string - could be header name not terminated by colon", 13),
-        (b"${if match{a}{b}}", 'condition "match" is not supported yet: it needs regular expressions', 5),
-        (b"${sg{a}{b}{c}}", 'expansion item "sg" is not supported yet', 0),
+        (b"${run{a}}", 'expansion item "run" has no meaning outside Exim: a command must not be run', 0),
+        (b"a ${xtextd:b}", 'operator "xtextd" has no meaning outside Exim: it decodes', 2),
         (b"${lookup{a}dbm{/x}}", 'lookup type "dbm" is not supported', 11),
         (b"${if pam{a}}", 'condition "pam" has no meaning outside Exim', 5),
     ],
@@ -58,7 +58,8 @@ def test_text_without_dollar_and_backslash_stands_for_itself(text: str) -> None:
 def test_an_error_tells_its_place(text: bytes, message: str, start: int) -> None:
     with pytest.raises(ExpansionError) as caught:
         parse_template(text)
-    assert (caught.value.message, caught.value.start) == (message, start)
+    assert caught.value.message.startswith(message)
+    assert caught.value.start == start
 
 
 def nested(depth: int) -> bytes:

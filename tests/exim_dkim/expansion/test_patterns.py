@@ -63,6 +63,9 @@ def matches(kind: str, subject: bytes, items: bytes) -> bool:
         (b"b.example", b"+excluding : *", True),
         (b"b.example", b"!/patterns : x", True),
         (b"a.example", b"!/patterns : *", False),
+        (b"A.Example", b"^a\\.", True),
+        (b"A.Example", b"^(?-i)a", False),
+        (b"a.example", b"!^a : *", False),
     ],
 )
 def test_domains(subject: bytes, items: bytes, wanted: bool) -> None:
@@ -74,7 +77,7 @@ def test_domains(subject: bytes, items: bytes, wanted: bool) -> None:
     [
         ("domain", b"+loop", "lists refer to each other"),
         ("domain", b"+none", 'unknown named domain list "+none"'),
-        ("domain", b"^x", "regular expressions in lists are not supported yet"),
+        ("domain", b"^(", 'regular expression error in "^(": missing closing parenthesis at offset 2'),
         ("domain", b"/none", "failed to open /none: No such file or directory"),
         ("domain", b"/../x", '".." in a file name'),
         ("domain", b"@mx_any", "not supported"),

@@ -18,7 +18,9 @@ from exim_dkim.expansion.parse import ITEM_NAMES
 from exim_dkim.expansion.variables import KNOWN, acl_hint, is_known
 from tests.support.expansion import VECTORS, read_vectors
 
-TEMPLATES = b"\n".join(vector.template for vector in read_vectors(VECTORS / "same.txt"))
+TEMPLATES = b"\n".join(
+    vector.template for name in ("same.txt", "different.txt") for vector in read_vectors(VECTORS / name)
+)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
@@ -60,10 +62,8 @@ def test_every_lookup_type_is_what_the_table_says(name: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ITEM_NAMES - set(ITEMS)))
-def test_items_that_are_not_there_yet_say_so(name: bytes) -> None:
-    with pytest.raises(
-        ExpansionError, match=f'expansion item "{name.decode()}" (is not supported yet|has no meaning outside Exim)'
-    ):
+def test_items_that_are_not_here_say_why(name: bytes) -> None:
+    with pytest.raises(ExpansionError, match=f'expansion item "{name.decode()}" has no meaning outside Exim: .{{10}}'):
         parse_template(b"${" + name + b"{a}{b}{c}}")
 
 

@@ -1,0 +1,92 @@
+"""Regular expressions: PCRE2, as Exim has them (Exim specification, chapter 8). The only importer of `pcre2`.
+
+Eight-bit, no UTF, no options. Matching is bounded twice: a match that takes too many steps is no match, as in Exim, and
+an expansion in which that happens too often fails. `pcre2` costs milliseconds to import, so that this module is itself
+imported only when a template has a regular expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import pcre2
+
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.escapes import printable
+from exim_dkim.expansion.value import EMPTY, Value
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.evaluate import State
+
+STEPS: Final = 1_000_000  # of one match; PCRE2's own limit, 10,000,000, is a quarter of a second
+HEAP: Final = 20_000  # KiB that one match may use, as PCRE2's own limit
+MAX_EXHAUSTED: Final = 16  # matches in one expansion that may run out of steps: below half a second
+_CACHED: Final = 256  # compiled patterns
+# Options in the pattern itself can only lower a limit; a lower one of the pattern's own holds.
+_LIMITS: Final = b"(*LIMIT_MATCH=%d)(*LIMIT_HEAP=%d)" % (STEPS, HEAP)
+
+
+class Found:
+    """One match: where it is, and `$0`, `$1`, …"""
+
+    __slots__ = ("captures", "end", "start")
+
+    def __init__(self, start: int, end: int, captures: tuple[Value, ...]) -> None:
+        self.start = start
+        self.end = end
+        self.captures = captures
+
+
+def search(pattern: bytes, subject: Value, state: State, *, caseless: bool = False) -> Found | None:
+    """The first match. Raises ExpansionError for a pattern that is none."""
+    compiled = _compile(pattern, caseless)
+    try:
+        match = compiled.search(subject.text)
+    except pcre2.LibraryError:
+        _exhausted(state)
+        return None
+    return None if match is None else _found(match, subject.tainted)
+
+
+def search_all(pattern: bytes, subject: Value, state: State) -> Iterator[Found]:
+    """All matches that do not overlap, empty ones too, as Perl finds them."""
+    compiled = _compile(pattern, False)
+    matches = compiled.finditer(subject.text)
+    while True:
+        try:
+            match = next(matches, None)
+        except pcre2.LibraryError:
+            _exhausted(state)
+            return
+        if match is None:
+            return
+        yield _found(match, subject.tainted)
+
+
+def _found(match: pcre2.Match, tainted: bool) -> Found:
+    start, end = match.span()
+    texts = (match[0], *match.groups())
+    return Found(start, end, tuple(Value(text, tainted) if text else EMPTY for text in texts))
+
+
+def _exhausted(state: State) -> None:
+    state.exhausted += 1
+    if state.exhausted > MAX_EXHAUSTED:
+        raise ExpansionError(f"more than {MAX_EXHAUSTED} matches of regular expressions have taken too many steps")
+
+
+@lru_cache(_CACHED)
+def _compile(pattern: bytes, caseless: bool) -> pcre2.Pattern:
+    try:
+        # Compiling to machine code takes longer than most matches.
+        return pcre2.compile(_LIMITS + pattern, pcre2.IGNORECASE if caseless else 0, jit=False)
+    except pcre2.PatternError as error:
+        reason = error.msg.partition("; ")[2]
+        place = max(0, error.pos - len(_LIMITS))
+        raise ExpansionError(
+            f'regular expression error in "{printable(pattern)}": {reason} at offset {place}'
+        ) from None
+    except pcre2.LibraryError as error:
+        raise ExpansionError(f'regular expression error in "{printable(pattern)}": {error}') from None
