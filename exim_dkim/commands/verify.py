@@ -35,7 +35,7 @@ COLUMNS = (
     Column("message", fold=True),
     Column("d=", fold=True),
     Column("s=", fold=True),
-    Column("reason"),
+    Column("reason", fold=True),
 )
 ERROR = "error"
 
