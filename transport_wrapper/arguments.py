@@ -31,6 +31,7 @@ Options:
   --config FILE           the configuration file (default: /etc/exim-dkim/exim-dkim.conf);
                           with --config "" there is none, and all options come from here
   -D MACRO=VALUE          define a macro of the configuration file
+  --profile NAME          the options of this profile instead of those of the main part
   --message-id ID         the message in Exim's spool, for $sender_address and other variables
   --spool-directory DIR   Exim's spool directory
   --queue-name NAME       the named queue that the message is in
@@ -61,7 +62,9 @@ class UsageError(Exception):
 class Arguments:
     """A parsed command line. `options` are those of the configuration file, by name."""
 
-    __slots__ = ("action", "configuration", "macros", "message_id", "options", "queue_name", "spool_directory")
+    __slots__ = (
+        "action", "configuration", "macros", "message_id", "options", "profile", "queue_name", "spool_directory",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Arguments:
         message_id: str = "",
         spool_directory: str = "",
         queue_name: str = "",
+        profile: str = "",
         options: Mapping[str, str] | None = None,
         action: str = "filter",
     ) -> None:
@@ -78,6 +82,7 @@ class Arguments:
         self.message_id = message_id
         self.spool_directory = spool_directory
         self.queue_name = queue_name
+        self.profile = profile
         self.options = options or {}
         self.action = action
 
@@ -87,6 +92,7 @@ _VALUED: Final = {
     "--message-id": "message_id",
     "--spool-directory": "spool_directory",
     "--queue-name": "queue_name",
+    "--profile": "profile",
 }
 _OPTIONS: Final = {"--" + name.replace("_", "-"): name for name in SIGNING_OPTIONS}
 

@@ -48,6 +48,8 @@ class Filter:
         """Read the configuration; raises `ConfigurationError`."""
         path = arguments.configuration
         settings = read_configuration(path, arguments.macros) if path else Settings()
+        if arguments.profile:
+            settings = settings.with_profile(arguments.profile)
         values = {name: os.fsencode(value) for name, value in arguments.options.items()}
         self._settings = settings.replaced(values) if values else settings
         self._arguments = arguments

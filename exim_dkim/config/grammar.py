@@ -1,4 +1,6 @@
-"""Logical lines to `Settings` (Exim specification §6.9-6.18): options, `hide`, `no_` and `not_`, named lists.
+"""Logical lines to `Settings` (Exim specification §6.9-6.18): options, `hide`, `no_` and `not_`, named lists, profiles.
+
+After `begin profiles`, `name:` begins a profile: options that hold instead of those above when the profile is wanted.
 
 A fault raises ConfigurationError in Exim's words. Two things differ from Exim, for the sake of people: the line of an
 error is where the option begins, and a misspelt option is not taken for a macro only because it begins with a capital.
@@ -22,6 +24,7 @@ _SETTING = lazy_pattern(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
 _HIDE = lazy_pattern(rb"hide\s+(?=[A-Za-z])")
 _NAMED_LIST = lazy_pattern(rb"(domain|host|address|localpart)list(?:_cache)?\s+(.*)", re.DOTALL)
 _BEGIN = lazy_pattern(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
+_PROFILE = lazy_pattern(rb"([a-z][A-Za-z0-9_.-]*)\s*:\s*(.*)", re.DOTALL)
 _TRAP = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
 _MACRO_NAME = lazy_pattern(r"[A-Z][A-Za-z0-9_]*\Z")
 
@@ -56,14 +59,13 @@ def parse_configuration(
         if not _MACRO_NAME.match(name):
             raise ConfigurationError(f'malformed macro definition: "{name}" must begin with a capital letter')
         defined[name.encode()] = value.encode("utf-8", "surrogateescape")
-    options: dict[str, Setting] = {}
-    named_lists: dict[tuple[str, str], bytes] = {}
+    taken = _Taken()
     for line in _Lines(text, file, read_include, defined):
         try:
-            _take(line, options, named_lists)
+            taken.take(line)
         except ConfigurationError as error:
             raise (error if error.file else line.error(error.message)) from None
-    return Settings(options, named_lists, file)
+    return Settings(taken.options, taken.named_lists, file, taken.profiles)
 
 
 class _Lines(LogicalLines):
@@ -80,23 +82,60 @@ class _Lines(LogicalLines):
         return super()._define(line)
 
 
-def _take(line: Line, options: dict[str, Setting], named_lists: dict[tuple[str, str], bytes]) -> None:
-    """One line into the tables."""
-    text, count = _HIDE.subn(b"", line.text, count=1) if line.text.startswith(b"hide") else (line.text, 0)
-    if b"list" in text[:13] and (match := _NAMED_LIST.match(text)):
-        _take_list(match[1].decode(), match[2], named_lists)
-        return
-    match = _SETTING.match(text)
-    if match is None:
-        raise line.error(f"option setting expected: {printable(text)}")
-    if text[:5].lower() == b"begin" and (begin := _BEGIN.match(text)):
-        raise line.error(f'"{printable(begin[1])}" is not a known configuration section name')
-    name = match[1].decode()
-    option, negated = _find(name)
-    if option.name in options:
-        raise line.error(f'"{option.name}" option set for the second time')
-    value = _negated(name, option, match[2]) if negated else parse_value(option, _right_side(name, option, match[2]))
-    options[option.name] = Setting(value, line.file, line.number, bool(count))
+class _Taken:
+    """What has been read so far. `target` is where options go: the main part, or a profile."""
+
+    __slots__ = ("named_lists", "options", "profiles", "target")
+
+    def __init__(self) -> None:
+        self.options: dict[str, Setting] = {}
+        self.named_lists: dict[tuple[str, str], bytes] = {}
+        self.profiles: dict[str, dict[str, Setting]] | None = None
+        self.target: dict[str, Setting] | None = self.options
+
+    def take(self, line: Line) -> None:
+        """Take in one line."""
+        text, count = _HIDE.subn(b"", line.text, count=1) if line.text.startswith(b"hide") else (line.text, 0)
+        if b"list" in text[:13] and self.profiles is None and (match := _NAMED_LIST.match(text)):
+            _take_list(match[1].decode(), match[2], self.named_lists)
+        elif text[:5].lower() == b"begin" and (begin := _BEGIN.match(text)):
+            self._begin(begin[1])
+        elif self.profiles is not None and (profile := _PROFILE.fullmatch(text)):
+            self._begin_profile(self.profiles, profile[1].decode(), profile[2])
+        else:
+            self._take_option(line, text, bool(count))
+
+    def _begin(self, section: bytes) -> None:
+        if section.lower() != b"profiles":
+            raise ConfigurationError(f'"{printable(section)}" is not a known configuration section name')
+        if self.profiles is not None:
+            raise ConfigurationError('"profiles" section is repeated in the configuration file')
+        self.profiles = {}
+        self.target = None
+
+    def _begin_profile(self, profiles: dict[str, dict[str, Setting]], name: str, rest: bytes) -> None:
+        if rest:
+            raise ConfigurationError(f"extra characters follow profile name {name}")
+        if name in profiles:
+            raise ConfigurationError(f'there are two profiles called "{name}"')
+        self.target = profiles[name] = {}
+
+    def _take_option(self, line: Line, text: bytes, hidden: bool) -> None:
+        match = _SETTING.match(text)
+        if match is None:
+            raise ConfigurationError(f"option setting expected: {printable(text)}")
+        if self.target is None:
+            raise ConfigurationError("profile name missing")
+        name = match[1].decode()
+        option, negated = _find(name)
+        if self.profiles is not None and not option.in_profiles:
+            raise ConfigurationError(f'option "{option.name}" cannot be set in a profile: it is not about signing')
+        if option.name in self.target:
+            raise ConfigurationError(f'"{option.name}" option set for the second time')
+        value = (
+            _negated(name, option, match[2]) if negated else parse_value(option, _right_side(name, option, match[2]))
+        )
+        self.target[option.name] = Setting(value, line.file, line.number, hidden)
 
 
 def _find(name: str) -> tuple[Option, bool]:

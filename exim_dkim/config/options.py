@@ -37,6 +37,15 @@ class Option(NamedTuple):
     default: str | None
     meaning: str
 
+    @property
+    def in_profiles(self) -> bool:
+        """Whether it may differ from one signing profile to another."""
+        return not self.name.startswith(_MAIN_ONLY)
+
+
+# The server's options, and where its log goes: there is one server.
+_MAIN_ONLY = ("dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_", "authserv_id")
+
 
 _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     # Signing: expanded for every message.

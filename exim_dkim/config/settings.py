@@ -32,17 +32,19 @@ class Setting:
 class Settings:
     """What a configuration file says. Not changed after it is made; `replaced` makes another."""
 
-    __slots__ = ("_set", "file", "named_lists")
+    __slots__ = ("_set", "file", "named_lists", "profiles")
 
     def __init__(
         self,
         options: Mapping[str, Setting] | None = None,
         named_lists: Mapping[tuple[str, str], bytes] | None = None,
         file: str = "",
+        profiles: Mapping[str, Mapping[str, Setting]] | None = None,
     ) -> None:
         self._set = dict(options or {})
         self.named_lists = dict(named_lists or {})  # ("domain", "local_domains") -> its list
         self.file = file
+        self.profiles = dict(profiles or {})  # name -> the options that it sets
 
     def text(self, name: str) -> bytes:
         """A string of either kind, as bytes; empty if it is not set and has no default."""
@@ -124,13 +126,21 @@ class Settings:
             except ConfigurationError as error:
                 raise ConfigurationError(error.message, source) from None
             options[name] = Setting(value, source, 0)
-        return Settings(options, self.named_lists, self.file)
+        return Settings(options, self.named_lists, self.file, self.profiles)
+
+    def with_profile(self, name: str) -> Settings:
+        """The settings of a profile: what it sets, and for the rest the main part. Raises ConfigurationError."""
+        if name not in self.profiles:
+            known = ", ".join(self.profiles) or "none"
+            raise ConfigurationError(f'profile "{name}" unknown (there are: {known})', self.file)
+        return Settings({**self._set, **self.profiles[name]}, self.named_lists, self.file, self.profiles)
 
     def check_templates(self, names: Iterable[str] = OPTIONS) -> None:
-        """Parse every expansion string; raises ConfigurationError for the first that cannot be parsed."""
-        for name in names:
-            if OPTIONS[name].type == "expanded string":
-                self.template(name)
+        """Parse every expansion string, also of profiles; raises ConfigurationError for the first that is wrong."""
+        expanded = [name for name in names if OPTIONS[name].type == "expanded string"]
+        for settings in (self, *map(self.with_profile, self.profiles)):
+            for name in expanded:
+                settings.template(name)
 
     def _value(self, name: str, *types: str) -> OptionValue:
         option = OPTIONS[name]

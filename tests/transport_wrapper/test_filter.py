@@ -386,3 +386,18 @@ def test_any_message(configuration: Path, tmp_path: Path, message: bytes) -> Non
         os.close(source)
         os.close(target)
     assert (tmp_path / "out").read_bytes().endswith(b"From: a@example.org\n" + message)
+
+
+def test_profiles(configuration: Path) -> None:
+    configuration.write_text(
+        configuration.read_text() + "begin profiles\nsecond:\n  dkim_identity = @mail.example.org\n"
+    )
+    done = run(command(configuration, "--profile", "second"))
+    assert (done.returncode, b"i=@mail.example.org;" in done.stdout) == (EX_OK, True)
+    assert b" i=" not in run(command(configuration)).stdout.partition(b"\nFrom:")[0]
+
+
+def test_an_unknown_profile(configuration: Path) -> None:
+    done = run(command(configuration, "--profile=third"))
+    assert (done.returncode, done.stdout) == (EX_CONFIG, b"")
+    assert b'profile "third" unknown (there are: none)' in done.stderr

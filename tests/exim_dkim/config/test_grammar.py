@@ -239,3 +239,77 @@ def test_the_recommended_list(name: str) -> None:
 def test_the_recommended_list_signs_what_one_click_unsubscription_needs() -> None:
     assert {"=List-Unsubscribe", "=List-Unsubscribe-Post"} <= set(RECOMMENDED)
     assert len({element[1:].lower() for element in RECOMMENDED}) == len(RECOMMENDED)
+
+
+PROFILES = b"""\
+dkim_domain = main.example
+dkim_identity = @main.example
+user = mail
+BULK = s-bulk
+begin profiles
+bulk:
+  dkim_selector = BULK
+  dkim_identity =
+  no_strict_acl_vars
+  hide dkim_private_key = 0
+
+  # a macro between the profiles
+NAME = text
+transactional.2:
+  dkim_domain = NAME.example
+empty :
+"""
+
+
+def test_profiles() -> None:
+    found = parse(PROFILES)
+    assert list(found.profiles) == ["bulk", "transactional.2", "empty"]
+    bulk = found.with_profile("bulk")
+    assert (bulk.text("dkim_domain"), bulk.text("dkim_selector")) == (b"main.example", b"s-bulk")
+    assert bulk.template("dkim_identity") is None
+    assert (bulk.is_hidden("dkim_private_key"), bulk.place("dkim_selector")) == (True, ("/etc/x.conf", 7))
+    assert found.with_profile("transactional.2").text("dkim_domain") == b"text.example"
+    assert found.with_profile("empty").text("dkim_identity") == b"@main.example"
+    assert not found.is_set("dkim_selector")
+    with pytest.raises(ConfigurationError, match=r'profile "none" unknown \(there are: bulk, transactional.2, empty\)'):
+        found.with_profile("none")
+    with pytest.raises(ConfigurationError, match=r"there are: none"):
+        parse(b"").with_profile("bulk")
+
+
+def test_a_profile_can_be_asked_of_replaced_settings() -> None:
+    settings = parse(PROFILES).replaced({"dkim_domain": b"other.example"})
+    assert settings.with_profile("bulk").text("dkim_domain") == b"other.example"
+    assert settings.with_profile("transactional.2").text("dkim_domain") == b"text.example"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"user = x", 'option "user" cannot be set in a profile: it is not about signing'),
+        (b"dns_timeout = 1s", 'option "dns_timeout" cannot be set in a profile: it is not about signing'),
+        (b"nosuch = x", 'main option "nosuch" unknown'),
+        (b"dkim_domain = b", '"dkim_domain" option set for the second time'),
+        (b"one:", 'there are two profiles called "one"'),
+        (b"two: x", "extra characters follow profile name two"),
+        (b"begin profiles", '"profiles" section is repeated in the configuration file'),
+        (b"begin acl", '"acl" is not a known configuration section name'),
+        (b"Two:", "malformed macro definition"),
+        (b"domainlist d = x", 'main option "domainlist" unknown'),
+    ],
+)
+def test_faults_in_profiles(line: bytes, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(b"begin profiles\none:\ndkim_domain = a\n" + line)
+    assert (caught.value.message, caught.value.line) == (message, 4)
+
+
+def test_an_option_before_the_first_profile() -> None:
+    with pytest.raises(ConfigurationError, match="profile name missing"):
+        parse(b"begin profiles\ndkim_domain = a")
+
+
+def test_templates_of_profiles_are_checked() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(b"begin profiles\none:\ndkim_domain = ${nosuch}").check_templates()
+    assert (caught.value.line, caught.value.message[:28]) == (3, "failed to expand dkim_domain")
