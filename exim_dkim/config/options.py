@@ -44,7 +44,7 @@ class Option(NamedTuple):
 
 
 # The server's options, and where its log goes: there is one server.
-_MAIN_ONLY = ("dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_", "authserv_id")
+_MAIN_ONLY = ("dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_")
 
 
 _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
@@ -102,7 +102,6 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("message_body_visible", "size", "500", "how many bytes $message_body and $message_body_end show"),
     ("message_body_newlines", "boolean", "false", "keep newlines in $message_body and $message_body_end"),
     ("message_memory_limit", "size", "4M", "the filter keeps larger messages in a file"),
-    ("authserv_id", "expanded string", "$primary_hostname", "who speaks in Authentication-Results"),
 )  # fmt: skip
 
 OPTIONS: dict[str, Option] = {row[0]: Option(*row) for row in _DECLARED}
