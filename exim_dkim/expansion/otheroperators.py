@@ -78,7 +78,7 @@ def _stat(operand: Value, arguments: bytes | None, state: State) -> Value:
         raise ExpansionError(f"stat({printable(operand.text)}) failed: {error}") from None
     names = ("inode", "device", "links", "uid", "gid", "size", "atime", "mtime", "ctime")
     pairs = "".join(f" {name}={number}" for name, number in zip(names, numbers, strict=True))
-    return plain(f"mode={mode & 0o7777:04o} smode={_letters(mode)}{pairs}".encode())
+    return plain(f"mode={mode & 0o77777:04o} smode={_letters(mode)}{pairs}".encode())
 
 
 def _letters(mode: int) -> str:
