@@ -64,6 +64,11 @@ def config_option(meaning: str = "Configuration file.") -> Decorator:
     )
 
 
+def profile_option() -> Decorator:
+    """`--profile NAME`: options of a profile instead of those of the main part."""
+    return click.option("--profile", metavar="NAME", help="Use the options of this profile of the configuration file.")
+
+
 def define_option() -> Decorator:
     """`-D NAME=VALUE`: macros for the configuration file, as in Exim."""
     return click.option(

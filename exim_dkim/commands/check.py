@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from exim_dkim.commands.access_findings import refusal
-from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION, DomainType, config_option, define_option
+from exim_dkim.commands.arguments import (
+    DEFAULT_CONFIGURATION,
+    DomainType,
+    config_option,
+    define_option,
+    profile_option,
+)
 from exim_dkim.commands.check_acl import check_acl
 from exim_dkim.commands.check_exim import check_exim
 from exim_dkim.commands.check_filter import check_filter, try_signing
 from exim_dkim.commands.check_keys import check_dns, check_keys, check_tables
+from exim_dkim.commands.check_options import check_options
 from exim_dkim.commands.check_server import check_server
 from exim_dkim.commands.check_socket import check_sockets
 from exim_dkim.commands.configured import load_settings
@@ -57,6 +64,8 @@ class Host(NamedTuple):
     filter_path: str | None
     domains: tuple[Domain, ...]
     with_dns: bool
+    message: str | None
+    profile: str | None
 
 
 @click.command(epilog=_EPILOG)
@@ -69,6 +78,14 @@ class Host(NamedTuple):
     "--filter", "filter_path", metavar="FILE", help="The signing filter. [default: that of this installation]"
 )
 @click.option("-q", "--quiet", is_flag=True, help="Leave out what is ok.")
+@click.option(
+    "-m",
+    "--message",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Show all options, and what they give for it.",
+)
+@profile_option()
 @config_option("The configuration file to check.")
 @define_option()
 def command(
@@ -77,6 +94,8 @@ def command(
     exim_user: str | None,
     filter_path: str | None,
     quiet: bool,
+    message: str | None,
+    profile: str | None,
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -92,6 +111,8 @@ def command(
         filter_path=os.path.abspath(filter_path) if filter_path else find_filter(),
         domains=domains,
         with_dns=with_dns,
+        message=message,
+        profile=profile,
     )
     findings = show_findings([], not quiet)
     for finding in _findings(host, found, macros):
@@ -110,7 +131,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
     yield from _check_user(host, found)
     yield from check_filter(host.filter_path, host.user, host.may_try)
     try:
-        settings = load_settings(host.file, macros, required=True)
+        settings = load_settings(host.file, macros, required=True, profile=host.profile)
         settings.check_templates()
         verification_policy(settings)
     except ConfigurationError as error:
@@ -118,6 +139,8 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
         yield Finding(Level.FAIL, f"configuration: {configuration_text(error)}", remedy)
         return
     yield from _check_configuration(host)
+    if host.message:
+        yield from check_options(settings, host.message)
     signs = not missing_options(settings)
     if signs and not settings.is_set("dkim_strict"):
         yield Finding(
@@ -129,7 +152,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
     yield from check_keys(settings, host.user, host.may_try, host.domains, time.time())
     if signs and host.may_try and host.filter_path:
         for domain in (list(host.domains) or signing_domains(settings))[:1]:
-            yield from try_signing(host.filter_path, host.user, host.file, macros, domain)
+            yield from try_signing(host.filter_path, host.user, host.file, macros, domain, host.profile)
     if host.with_dns and signs:
         yield from check_dns(settings, host.domains, time.time())
     yield from check_server(settings)

@@ -73,11 +73,14 @@ def _packages(user: User, may_try: bool) -> Iterator[Finding]:
             yield refusal(barrier, user, f"package {name} of the filter", private=False)
 
 
-def try_signing(path: str, user: User, config: str, macros: Mapping[str, str], domain: str) -> Iterator[Finding]:
+def try_signing(
+    path: str, user: User, config: str, macros: Mapping[str, str], domain: str, profile: str | None = None
+) -> Iterator[Finding]:
     """Send a message from `domain` through the filter, as Exim does."""
     address = f"postmaster@{domain}"
     message = f"From: {address}\nTo: {address}\nSubject: exim-dkim check\n\nprobe\n".encode()
     words = [path, "--config", config, *(word for name, text in macros.items() for word in ("-D", f"{name}={text}"))]
+    words += ["--profile", profile] if profile else []
     try:
         run = _run(words, user, message)
     except (OSError, subprocess.SubprocessError) as error:

@@ -20,11 +20,19 @@ if TYPE_CHECKING:
     from exim_dkim.resolver import Resolver
 
 
-def load_settings(file: str | None, macros: Mapping[str, str], required: bool = False) -> Settings:
+def load_settings(
+    file: str | None, macros: Mapping[str, str], required: bool = False, profile: str | None = None
+) -> Settings:
     """The settings of `file`, or of the usual file; the defaults when that is not there for this user and not required.
 
-    Raises `ConfigurationError`.
+    With `profile`, those that hold in this profile. Raises `ConfigurationError`.
     """
+    settings = _load_main(file, macros, required)
+    return settings if profile is None else settings.with_profile(profile)
+
+
+def _load_main(file: str | None, macros: Mapping[str, str], required: bool) -> Settings:
+    """The settings outside of profiles."""
     from exim_dkim.config.settings import Settings
     from exim_dkim.system.files import read_configuration
 

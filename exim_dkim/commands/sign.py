@@ -13,7 +13,14 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
-from exim_dkim.commands.arguments import DomainType, EpochType, SelectorType, config_option, define_option
+from exim_dkim.commands.arguments import (
+    DomainType,
+    EpochType,
+    SelectorType,
+    config_option,
+    define_option,
+    profile_option,
+)
 from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.failure import Failure
 from exim_dkim.commands.messages import key_reader, message_environment
@@ -62,6 +69,7 @@ configuration file.
 )
 @click.option("--sender", metavar="ADDRESS", help="The envelope sender, for options that use $sender_address.")
 @click.option("--now", type=EpochType(), metavar="EPOCH", help="Sign as if it were this time, in seconds since 1970.")
+@profile_option()
 @config_option("Take the signing options from this file.")
 @define_option()
 def command(
@@ -76,6 +84,7 @@ def command(
     expire: int | None,
     sender: str | None,
     now: int | None,
+    profile: str | None,
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -91,7 +100,7 @@ def command(
         "dkim_timestamps": None if expire is None else str(expire),
     }
     options = {name: _literal(value) for name, value in given.items() if value is not None}
-    settings = load_settings(config, macros).replaced(options, "the command line")
+    settings = load_settings(config, macros, profile=profile).replaced(options, "the command line")
     with _opened(file) as stream:
         fields = _make_fields(stream, file, settings, sender, time.time() if now is None else now)
         stream.seek(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -121,3 +122,10 @@ def test_a_key_of_others(material: Material, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_missing_file(material: Material) -> None:
     result = run_cli("sign", *key_options(material), "/nonexistent")
     assert (result.exit_code, result.stderr) == (1, "exim-dkim: /nonexistent: no such file or directory\n")
+
+
+def test_a_profile_that_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "config").touch()
+    (tmp_path / "message").write_bytes(b"From: alice@example.org\n\n")
+    result = run_cli("sign", "-C", tmp_path / "config", "--profile", "none", tmp_path / "message")
+    assert (result.exit_code, 'profile "none" unknown' in result.stderr) == (78, True)
