@@ -119,9 +119,22 @@ def hexquote(text: bytes) -> bytes:
 
 
 def from_utf8(text: bytes) -> bytes:
-    """UTF-8 to ISO 8859-1; `_` for what it does not have, and for each octet that is not UTF-8."""
-    characters = text.decode("utf-8", "replace")
-    return bytes(ord(character) if ord(character) < 256 else 0x5F for character in characters)
+    """UTF-8 to ISO 8859-1, `_` for what it does not have; octets that are not UTF-8 are read as if they were."""
+    if text.isascii():
+        return text
+    out = bytearray()
+    position = 0
+    while position < len(text):
+        code = text[position]
+        position += 1
+        if code >= 0xC0:
+            more = 1 + (code >= 0xE0) + (code >= 0xF0) + (code >= 0xF8) + (code >= 0xFC)
+            code &= 0xFF >> (more + 2)
+            for octet in text[position : position + more].ljust(more, b"\0"):
+                code = code << 6 | octet & 0x3F
+            position += more
+        out.append(code if code < 256 else 0x5F)
+    return bytes(out)
 
 
 def utf8clean(text: bytes) -> bytes:

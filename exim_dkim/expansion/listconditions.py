@@ -73,9 +73,12 @@ def _match(condition: Condition, state: State) -> bool:
     from exim_dkim.expansion.patterns import match_list
 
     subject, items = texts_of(condition, state)
+    state.value = None
     found = match_list(condition.name.removeprefix(b"match_").decode(), subject, items.text, state)
+    if found is None:
+        return False
     state.value = found
-    return found is not None
+    return True
 
 
 TESTS: Final[dict[bytes, ConditionFunction]] = {

@@ -26,7 +26,10 @@ _BLANKS: Final = b" \t\n\r\v\f"
 
 
 def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value | None:
-    """What `$value` becomes if the list has the subject, else None. `kind`: domain, local_part, address or ip."""
+    """What `$value` becomes if the list has the subject, else None. `kind`: domain, local_part, address or ip.
+
+    An item that excludes the subject is `$value`, too.
+    """
     if kind == "ip":
         from exim_dkim.expansion.ip import ip_version
 
@@ -78,7 +81,10 @@ def _match(matcher: _Matcher, items: bytes, depth: int) -> Value | None:
         except _Excluded as excluded:
             return excluded.found if negated else None
         if found is not None:
-            return None if negated else found
+            if not negated:
+                return found
+            matcher.state.value = found  # as in Exim, also if that means that the list does not match
+            return None
     return plain(b"") if negated else None
 
 

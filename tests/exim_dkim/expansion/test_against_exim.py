@@ -54,6 +54,10 @@ ODDITIES = re.compile(
 )
 
 
+# Where we find an error in what is no number or no JSON; Exim 4.96 goes on with something.
+STRICTER = re.compile(rb"Failed: (missing '.' wrapping|integer expected)")
+
+
 @pytest.mark.peer("exim")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_templates(sandbox: Sandbox, seed: int) -> None:
@@ -63,7 +67,8 @@ def test_random_templates(sandbox: Sandbox, seed: int) -> None:
     templates = Templates(seed).take(1000)
     for template, exim in zip(templates, sandbox.exim(templates), strict=True):
         ours = sandbox.ours(template)
-        if ours != exim and not ODDITIES.search(template + b"\n" + exim) and not template.count(b'"') % 2:
+        stricter = STRICTER.match(ours) and re.search(rb"\$\{(sort|extract json)", template)
+        if ours != exim and not stricter and not ODDITIES.search(template + b"\n" + exim):
             (exim,) = sandbox.exim([template])
             assert ours == exim or (ours.startswith(b"Failed: ") and exim.startswith(b"Failed: ")), template
 
