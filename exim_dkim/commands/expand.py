@@ -1,26 +1,30 @@
-"""`exim-dkim expand`: what an Exim string gives for a message, as the signing options are expanded."""
+"""`exim-dkim expand`: what an Exim string gives for a message, as the signing options are expanded (like `exim -be`)."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
-from exim_dkim.commands.arguments import config_option, define_option
-from exim_dkim.commands.configured import load_settings
+from exim_dkim.commands.arguments import config_option, define_option, dns_options
+from exim_dkim.commands.authentication import FileAuthentication
+from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.messages import message_environment, queued_environment, read_header
 from exim_dkim.commands.output import is_terminal, note, printable
+from exim_dkim.config.verification import verification_policy
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import Environment, Value, expand, parse_template
+from exim_dkim.system.services import MessageServices
 
 _EPILOG = """\b
 Examples:
   exim-dkim expand '${lc:EXAMPLE.ORG}'
   exim-dkim expand --message mail.eml '${lc:${domain:$rh_from:}}'
-  exim-dkim expand --message-id 1xUw9H-00013Q-2i '$sender_address'
-  exim-dkim expand --set dkim_domain=example.org --show-taint \\
+  exim-dkim expand --spool 1xUw9H-00013Q-2i '$sender_address'
+  exim-dkim expand --set dkim_domain=example.org --tainted \\
       '${lookup {$dkim_domain.pem} dsearch,ret=full {/etc/exim-dkim/keys}}'
   exim-dkim expand < strings
 \b
@@ -34,12 +38,23 @@ configuration file.
 @click.option(
     "-m", "--message", metavar="FILE", type=click.Path(), help="The message that $h_from: and others look at."
 )
-@click.option("--message-id", metavar="ID", help="A message in Exim's queue: its header, sender, ACL variables ...")
+@click.option(
+    "--spool",
+    "--message-id",
+    "message_id",
+    metavar="ID",
+    help="A message in Exim's queue: its header, sender, ACL variables ...",
+)
 @click.option("--sender", metavar="ADDRESS", help="The envelope sender: $sender_address.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a variable, such as dkim_domain.")
 @click.option(
-    "--show-taint", is_flag=True, help="Tell for each value if it is tainted: made from mail, so no file name."
+    "--tainted",
+    "--show-taint",
+    "show_taint",
+    is_flag=True,
+    help="Tell for each value if it is tainted: made from mail, so no file name.",
 )
+@dns_options
 @config_option("Named lists, spool_directory and the like come from this file.")
 @define_option()
 def command(
@@ -49,6 +64,8 @@ def command(
     sender: str | None,
     assignments: tuple[str, ...],
     show_taint: bool,
+    dns_zone: str | None,
+    dns_server: tuple[str, ...],
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -58,11 +75,14 @@ def command(
     """
     settings = load_settings(config, macros)
     if message and message_id:
-        raise click.UsageError("name a --message or a --message-id, not both")
+        raise click.UsageError("name a --message or a --spool, not both")
     if message_id:
         environment = queued_environment(settings, message_id)
     else:
-        environment = message_environment(settings, read_header(message) if message else (), sender)
+        open_resolver = partial(make_resolver, settings, dns_zone, dns_server)
+        authenticate = FileAuthentication(message, open_resolver, verification_policy(settings)) if message else None
+        services = MessageServices(settings, open_resolver, authenticate)
+        environment = message_environment(settings, read_header(message) if message else (), sender, services)
     working = dict(map(_assignment, assignments))
     good = True
     for text in strings or _lines():
@@ -71,8 +91,17 @@ def command(
 
 
 def _lines() -> Iterator[str]:
+    """The lines of standard input; as with `exim -be`, one that ends in a backslash goes on in the next."""
+    begun = b""
     for line in sys.stdin.buffer:
-        yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+        text = line.rstrip() if not begun else line.strip()
+        if text.endswith(b"\\"):
+            begun += text[:-1]
+            continue
+        yield (begun + text).decode("utf-8", "surrogateescape")
+        begun = b""
+    if begun:
+        yield begun.decode("utf-8", "surrogateescape")
 
 
 def _assignment(text: str) -> tuple[bytes, Value]:

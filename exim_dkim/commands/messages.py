@@ -15,6 +15,7 @@ from exim_dkim.system.mailbox import STDIN, read_message
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
     from exim_dkim.expansion import Environment
+    from exim_dkim.expansion.environment import Services
 
 
 def read_header(file: str) -> tuple[HeaderField, ...]:
@@ -29,18 +30,20 @@ def read_header(file: str) -> tuple[HeaderField, ...]:
     return parse_header(message.header)
 
 
-def message_environment(settings: Settings, fields: Sequence[HeaderField], sender: str | None = None) -> Environment:
+def message_environment(
+    settings: Settings, fields: Sequence[HeaderField], sender: str | None = None, services: Services | None = None
+) -> Environment:
     """What expansions may ask for, for a message with these header fields that is not in Exim's spool.
 
-    `sender` is the envelope sender; None when it is not known.
+    `sender` is the envelope sender; None when it is not known. `services`: None means those of the configuration.
     """
     from exim_dkim.expansion import Value
     from exim_dkim.system.environment import MessageEnvironment
 
     if sender is None:
-        return MessageEnvironment(settings, fields)
+        return MessageEnvironment(settings, fields, services=services)
     address = Value(sender.encode("utf-8", "surrogateescape"), tainted=True)
-    return MessageEnvironment(settings, fields, {b"sender_address": address})
+    return MessageEnvironment(settings, fields, {b"sender_address": address}, services=services)
 
 
 def queued_environment(settings: Settings, message_id: str) -> Environment:

@@ -21,13 +21,17 @@ Authenticate = Callable[[str, bytes], bytes]
 
 
 class MessageServices:
-    """The services for one message. `resolver`: None means the one of the configuration, opened when it is needed."""
+    """The services for one message. `open_resolver`, called when the DNS is needed; None: as the configuration says."""
 
     def __init__(
-        self, settings: Settings, resolver: Resolver | None = None, authenticate: Authenticate | None = None
+        self,
+        settings: Settings,
+        open_resolver: Callable[[], Resolver] | None = None,
+        authenticate: Authenticate | None = None,
     ) -> None:
         self._settings = settings
-        self._resolver = resolver
+        self._open_resolver = open_resolver
+        self._resolver: Resolver | None = None
         self._authenticate = authenticate
 
     def setting(self, name: str) -> bytes:
@@ -37,15 +41,20 @@ class MessageServices:
     def resolve(self, *questions: Question) -> Sequence[Answer]:
         """The answers to questions. Raises ServiceTrouble where the configuration does not lead to a resolver."""
         if self._resolver is None:
-            from exim_dkim.system.dns import open_resolver
-
             try:
-                self._resolver = open_resolver(self._settings)
+                self._resolver = self._opened()
             except ConfigurationError as error:
                 raise ServiceTrouble(str(error)) from None
         from exim_dkim.system.blocking import run_anywhere
 
         return run_anywhere(self._resolver.resolve(*questions))
+
+    def _opened(self) -> Resolver:
+        if self._open_resolver is not None:
+            return self._open_resolver()
+        from exim_dkim.system.dns import open_resolver
+
+        return open_resolver(self._settings)
 
     def authenticate(self, protocol: str, key: bytes) -> bytes:
         """The word of a verification."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import MESSAGE, run_cli
+from tests.support.cli import MESSAGE, make_material, run_cli
 
 
 def test_strings_and_lines() -> None:
@@ -48,3 +48,37 @@ def test_wrong_assignments(assignment: str) -> None:
 
 def test_bytes_go_through_a_pipe_as_they_are() -> None:
     assert run_cli("expand", stdin=b"caf\xe9\n").stdout_bytes == b"caf\xe9\n"
+
+
+def test_lines_that_go_on() -> None:
+    lines = b"${if eq{a}{b}\\\n   {yes}\\\n{no}}  \n\\\nlast\\"
+    assert run_cli("expand", stdin=lines).stdout == "no\nlast\n"
+
+
+def test_marks_of_taint() -> None:
+    assert run_cli("expand", "--tainted", "$h_subject:", "x").stdout == "untainted: \nuntainted: x\n"
+
+
+def test_look_ups_in_a_zone_file(tmp_path: Path) -> None:
+    (tmp_path / "zone").write_text("$ORIGIN example.org.\n@ 300 IN MX 10 mail\n")
+    result = run_cli("expand", "--dns-zone", tmp_path / "zone", "${lookup dnsdb{mxh=example.org}}")
+    assert result.stdout == "mail.example.org\n"
+
+
+def test_the_lookup_of_2008(tmp_path: Path) -> None:
+    material = make_material(tmp_path)
+    file = tmp_path / "signed"
+    file.write_bytes(material.signed())
+    strings = ("${lookup dkim{example.org}}", "${lookup dkim{example.com}}", "${lookup dkim{@}}")
+    result = run_cli("expand", "--dns-zone", tmp_path / "zone", "--message", file, *strings)
+    assert result.stdout == "good\nunsigned\n"
+    assert 'Failed: lookup of "@" gave DEFER: neither a domain nor an identity' in result.stderr
+    file.write_bytes(file.read_bytes().replace(b"Hello", b"HELLO"))
+    assert run_cli("expand", "--dns-zone", tmp_path / "zone", "-m", file, strings[0]).stdout == "bad\n"
+
+
+def test_nothing_is_verified_without_a_file() -> None:
+    result = run_cli("expand", "${lookup dkim{example.org}}")
+    assert 'lookup of "example.org" gave DEFER: nothing is verified here' in result.stderr
+    result = run_cli("expand", "-m", "-", "${lookup dkim{example.org}}", stdin=MESSAGE)
+    assert "standard input is verified by: exim-dkim verify -" in result.stderr
