@@ -5,17 +5,16 @@ A template refers to the directory of tables as TABLES, which is a macro for Exi
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.expansion import ExpansionError, Value, expand, parse_template
-from exim_dkim.message import parse_field
+from exim_dkim.message import HeaderField, parse_field
 from exim_dkim.system.environment import MessageEnvironment
 from tests.support.databases import make_cdb, make_sqlite, read_pairs
 from tests.support.peers import program
@@ -91,29 +90,34 @@ class Sandbox:
             (self.tables / name).write_bytes((VECTORS / "tables" / name).read_bytes())
         (self.tables / "base.cdb").write_bytes(make_cdb(read_pairs(VECTORS / "tables" / "base.txt")))
         make_sqlite(self.tables / "base.sqlite", (VECTORS / "tables" / "base.sql").read_text())
-        header = (VECTORS / "message-H").read_bytes()
-        self._spool_file("-H").write_bytes(header)
-        self._spool_file("-D").write_bytes(f"{MESSAGE_ID}-D\n".encode() + b"line one\nline two\n")
-        self._fields = [
+        self._settings = parse_configuration(CONFIGURATION + f"spool_directory = {self.directory}/spool\n".encode())
+        self._fields: dict[str, list[HeaderField]] = {}
+        self.add_message((VECTORS / "message-H").read_bytes())
+
+    def add_message(self, header: bytes) -> str:
+        """Put a message into the spool, given its -H file. Returns its id."""
+        message_id = header.partition(b"-H\n")[0].decode()
+        place = self.directory / "spool" / "input"
+        (place / f"{message_id}-H").write_bytes(header)
+        (place / f"{message_id}-D").write_bytes(f"{message_id}-D\n".encode() + b"line one\nline two\n")
+        self._fields[message_id] = [
             parse_field(field[:-1].replace(b"\n", b"\r\n")) for kind, field in spool_fields(header) if kind != b"*"
         ]
+        return message_id
 
-    def _spool_file(self, suffix: str) -> Path:
-        return self.directory / "spool" / "input" / (MESSAGE_ID + suffix)
+    def environment(self, message_id: str = MESSAGE_ID) -> MessageEnvironment:
+        """Our environment for a message."""
+        return MessageEnvironment(self._settings, self._fields[message_id], message_id=message_id)
 
-    def environment(self) -> MessageEnvironment:
-        """Our environment for the message."""
-        text = CONFIGURATION + f"spool_directory = {self.directory}/spool\n".encode()
-        return MessageEnvironment(parse_configuration(text), self._fields, message_id=MESSAGE_ID)
-
-    def value(self, template: bytes) -> Value:
+    def value(self, template: bytes, message_id: str = MESSAGE_ID) -> Value:
         """What we make of a template. Raises ExpansionError."""
-        return expand(parse_template(template.replace(b"TABLES", os.fsencode(self.tables))), self.environment())
+        text = template.replace(b"TABLES", os.fsencode(self.tables))
+        return expand(parse_template(text), self.environment(message_id))
 
-    def ours(self, template: bytes) -> bytes:
+    def ours(self, template: bytes, message_id: str = MESSAGE_ID) -> bytes:
         """What we make of a template, TABLES put back."""
         try:
-            text = self.value(template).text
+            text = self.value(template, message_id).text
         except ExpansionError as error:
             text = b"Failed: " + error.message.encode()
         return self._general(text)
@@ -122,8 +126,8 @@ class Sandbox:
         text = re.sub(rb" \(euid=\d+ egid=\d+\)", b"", text)
         return text.replace(os.fsencode(self.tables), b"TABLES").replace(os.fsencode(self.directory), b"DIR")
 
-    def exim(self, templates: list[bytes]) -> list[bytes]:
-        """What Exim makes of templates, in one process; marks between them tell the results apart."""
+    def exim_command(self, message_id: str = MESSAGE_ID) -> list[str]:
+        """The command that expands lines of standard input for the message."""
         configuration = self.directory / "exim.conf"
         configuration.write_bytes(
             CONFIGURATION
@@ -133,17 +137,24 @@ class Sandbox:
             + b"\n"
         )
         configuration.chmod(0o644)
+        return [program("exim4", "exim4-daemon-heavy"), "-C", str(configuration), "-be", "-Mset", message_id]
+
+    def exim(self, templates: Sequence[bytes], message_id: str = MESSAGE_ID) -> list[bytes]:
+        """What Exim makes of templates, in one process; marks between them tell the results apart."""
         marks = [b"@@%d@@" % number for number in range(len(templates) + 1)]
         lines = b"".join(mark + b"\n" + text + b"\n" for mark, text in zip(marks, templates, strict=False))
-        command = [program("exim4", "exim4-daemon-heavy"), "-C", str(configuration), "-be", "-Mset", MESSAGE_ID]
-        done = subprocess.run(command, input=lines + marks[-1] + b"\n", capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            self.exim_command(message_id), input=lines + marks[-1] + b"\n", capture_output=True, timeout=60, check=False
+        )
         results = []
-        for mark, following in itertools.pairwise(marks):
-            _, found, rest = done.stdout.partition(b"> " + mark + b"\n")
-            result, ended, _ = rest.partition(b"> " + following + b"\n")
-            assert found, (mark, done.stderr)
-            assert ended, (following, done.stderr)
-            results.append(self._general(result[2:-1]))
+        _, found, rest = done.stdout.partition(b"> " + marks[0] + b"\n")
+        assert found, done.stderr
+        place = 0
+        for mark in marks[1:]:
+            end = rest.find(b"> " + mark + b"\n", place)
+            assert end >= 0, (mark, done.stderr)
+            results.append(self._general(rest[place + 2 : end - 1]))
+            place = end + len(mark) + 3
         return results
 
 
