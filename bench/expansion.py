@@ -1,0 +1,120 @@
+"""Expansion strings against `exim -be`: the same lines, for the same message, one process of each.
+
+Exim parses a line each time it expands it; this package parses it once, as the signing filter and the server do. Exim's
+start is measured with no lines at all and taken off.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bench import timing
+from bench.opendkim import PeerMissingError
+from bench.report import Section, Target
+from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion import expand, parse_template
+from tests.support.expansion import VECTORS, Sandbox, read_vectors
+
+LIMIT = 0.5
+"""At least this part of Exim's rate."""
+ROOT = Path(__file__).parent.parent
+_OPTION = re.compile(rb"^[^#\n]*?=\s*(\$\{.*\})$", re.MULTILINE)
+_NOT_ALONE = re.compile(rb"readsocket|\$\{acl|stat:|env\{|randint")
+_MACROS = {
+    b"SIGNS_ALWAYS": b"TABLES/table",
+    b"ETC/signing-domains": b"TABLES/table",
+    b"ETC/keys": b"TABLES/dir",
+    b"WHEN_DEFERRED": b"accept",
+}
+
+
+def measure(rounds: int) -> Section:
+    """The strings of the examples and the lines of the vectors."""
+    if os.geteuid() != 0 or not Path("/usr/sbin/exim4").exists():
+        raise PeerMissingError(
+            "expansion: Exim is not installed (apt-get install exim4-daemon-heavy), or you are not root"
+        )
+    section = Section(
+        "Expansion: strings a second in one process",
+        f"medians of {rounds} interleaved rounds; CPU time; Exim without its start",
+        ("", "lines", "this package", "exim -be", "/ Exim"),
+    )
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        sandbox = Sandbox(directory / "sandbox")
+        for title, lines in (("examples", _examples()), ("vectors", _vectors())):
+            _compare(section, title, lines, sandbox, rounds)
+    return section
+
+
+def _examples() -> list[bytes]:
+    """What examples/exim.conf and examples/exim-dkim.conf expand, but for what asks a server."""
+    lines = []
+    for name in ("exim.conf", "exim-dkim.conf"):
+        text = re.sub(rb"\\\n\s*", b"", (ROOT / "examples" / name).read_bytes())
+        for macro, value in _MACROS.items():
+            text = text.replace(macro, value)
+        lines += [line for line in _OPTION.findall(text) if not _NOT_ALONE.search(line)]
+    return lines
+
+
+def _vectors() -> list[bytes]:
+    """The lines of the vectors that can be parsed."""
+    lines = []
+    for vector in read_vectors(VECTORS / "same.txt"):
+        with suppress(ExpansionError):
+            parse_template(vector.template)
+            if not _NOT_ALONE.search(vector.template):
+                lines.append(vector.template)
+    return lines
+
+
+def _compare(section: Section, title: str, lines: Sequence[bytes], sandbox: Sandbox, rounds: int) -> None:
+    runs = {"ours": _ours(lines, sandbox), "exim": _exim(lines, sandbox)}
+    times = timing.interleave(runs, rounds, 0.3)
+    ratio = timing.ratio(times["exim"], times["ours"])
+    rates = {name: len(lines) / statistics.median(taken) for name, taken in times.items()}
+    section.rows.append((title, str(len(lines)), f"{rates['ours']:,.0f}", f"{rates['exim']:,.0f}", f"{ratio:.2f}"))
+    section.values.append({"name": title, "lines": len(lines), "ratio": ratio, **rates})
+    section.targets.append(Target(f"{title}, of Exim's rate", ratio, LIMIT, at_least=True))
+
+
+def _ours(lines: Sequence[bytes], sandbox: Sandbox) -> timing.Run:
+    tables = os.fsencode(sandbox.tables)
+    templates = [parse_template(line.replace(b"TABLES", tables)) for line in lines]
+    environment = sandbox.environment()
+
+    def expand_all() -> None:
+        for template in templates:
+            with suppress(ExpansionError):
+                expand(template, environment)
+
+    return timing.of_process(expand_all)
+
+
+def _exim(lines: Sequence[bytes], sandbox: Sandbox) -> timing.Run:
+    text = b"".join(line + b"\n" for line in lines)
+    command = sandbox.exim_command()
+    start = statistics.median(_cpu_of(command, b"") for _ in range(5))
+
+    def run(count: int) -> float:
+        return (_cpu_of(command, text * count) - start) / count
+
+    return run
+
+
+def _cpu_of(command: Sequence[str], text: bytes) -> float:
+    """The CPU seconds of a program that reads `text`."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, input=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
