@@ -89,6 +89,7 @@ class Environment(Protocol):
     headers_charset: str
     check_rfc2047_length: bool
     strict_acl_vars: bool
+    known_headers: dict[tuple[bytes, bytes], Value] | None  # header variables, kept by form and name; None: not kept
 
     @property
     def files(self) -> Files:
@@ -124,6 +125,7 @@ class EmptyEnvironment:
     headers_charset = "UTF-8"
     check_rfc2047_length = True
     strict_acl_vars = False
+    known_headers: dict[tuple[bytes, bytes], Value] | None = None
 
     def variable(self, name: bytes) -> Value | None:
         """Not set."""

@@ -7,15 +7,18 @@ the template; an explicit `fail` raises ForcedFailure. What is not chosen is not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Environment
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.nodes import Capture, Header, Item, Literal, Node, Operator, Template, Variable
 from exim_dkim.expansion.parse import parse_template, room_for
-from exim_dkim.expansion.value import EMPTY, Value
+from exim_dkim.expansion.value import EMPTY, Value, plain
 from exim_dkim.expansion.variables import is_acl_variable
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.nodes import StepFunction
 
 MAX_LENGTH: Final = 1 << 20  # bytes of one value; `${sg` and the list items could make any input huge
 
@@ -25,18 +28,20 @@ _NO_WORKING: Final[Mapping[bytes, Value]] = {}
 
 
 class State:
-    """What changes while a template is evaluated: `$1…`, `$value`, `$item`, and the working variables."""
+    """What changes while a template is evaluated: `$1…`, `$value`, `$item`, and the working variables.
 
-    __slots__ = ("captures", "environment", "exhausted", "item", "nested", "value", "working")
+    Most states never change, so that what they begin with is in the class.
+    """
+
+    captures: tuple[Value, ...] = ()
+    value: Value | None = None
+    item: Value | None = None
+    exhausted = 0  # matches that ran out of steps
+    nested = 0  # texts that are expanded while another one is
 
     def __init__(self, environment: Environment, working: Mapping[bytes, Value]) -> None:
         self.environment = environment
         self.working = working
-        self.captures: tuple[Value, ...] = ()
-        self.value: Value | None = None
-        self.item: Value | None = None
-        self.exhausted = 0  # matches that ran out of steps
-        self.nested = 0  # texts that are expanded while another one is
 
     def variable(self, name: bytes) -> Value:
         """The value of a known variable; empty if it is not set."""
@@ -60,11 +65,8 @@ def expand(template: Template, environment: Environment, working: Mapping[bytes,
 
     Raises ExpansionError; ForcedFailure, one of its kinds, for an explicit `fail`.
     """
-    parts = template.parts
-    if not parts:
+    if not template.parts:
         return EMPTY
-    if len(parts) == 1 and type(parts[0]) is Literal:
-        return Value(parts[0].text.partition(b"\0")[0], False)
     state = State(environment, working or _NO_WORKING)
     if template.depth < 20:
         return evaluate(template, state)
@@ -74,23 +76,53 @@ def expand(template: Template, environment: Environment, working: Mapping[bytes,
 
 def evaluate(template: Template, state: State) -> Value:
     """The joined values of a template's nodes."""
+    steps = template.steps
+    if steps is None:
+        steps = template.steps = tuple(map(_step, template.parts))
+    if len(steps) == 1:
+        function, node = steps[0]
+        try:
+            value = function(node, state)
+        except ExpansionError as error:
+            raise _located(error, template, node) from error.__cause__
+        text = value[0]
+        if b"\0" in text or len(text) > MAX_LENGTH:
+            return _bounded(text, value[1])
+        return value
+    return _joined(template, steps, state)
+
+
+def _joined(template: Template, steps: tuple[tuple[StepFunction, Any], ...], state: State) -> Value:
     texts: list[bytes] = []
     tainted = False
     length = 0
-    for node in template.parts:
+    for function, node in steps:
         try:
-            value = _EVALUATORS[type(node)](node, state)
+            value = function(node, state)
         except ExpansionError as error:
             raise _located(error, template, node) from error.__cause__
-        texts.append(value.text)
-        tainted = tainted or value.tainted
-        length += len(value.text)
+        texts.append(value[0])
+        tainted = tainted or value[1]
+        length += len(value[0])
         if length > MAX_LENGTH:
-            raise ExpansionError(f"the result is longer than {MAX_LENGTH} bytes")
-    text = texts[0] if len(texts) == 1 else b"".join(texts)
-    if b"\0" in text:
-        text = text.partition(b"\0")[0]  # strings end at a NUL
-    return Value(text, tainted)
+            break
+    return _bounded(b"".join(texts), tainted)
+
+
+def _bounded(text: bytes, tainted: bool) -> Value:
+    """A value up to its first NUL, where strings end."""
+    if len(text) > MAX_LENGTH:
+        raise ExpansionError(f"the result is longer than {MAX_LENGTH} bytes")
+    return Value(text.partition(b"\0")[0], tainted)
+
+
+def _step(node: Node) -> tuple[StepFunction, Any]:
+    """The function that evaluates a node, and what it is to be called with."""
+    if type(node) is Item:
+        return node.function, node
+    if type(node) is Literal:
+        return _constant, plain(node.text.partition(b"\0")[0])
+    return _EVALUATORS[type(node)], node
 
 
 def expand_again(text: Value, state: State) -> Value:
@@ -119,8 +151,8 @@ def _located(error: ExpansionError, template: Template, node: Node) -> Expansion
     return error
 
 
-def _literal(node: Literal, state: State) -> Value:
-    return Value(node.text, False)
+def _constant(value: Value, state: State) -> Value:
+    return value
 
 
 def _variable(node: Variable, state: State) -> Value:
@@ -132,24 +164,25 @@ def _capture(node: Capture, state: State) -> Value:
 
 
 def _header(node: Header, state: State) -> Value:
-    from exim_dkim.expansion.headers import find_header
+    known = state.environment.known_headers
+    key = (node.form, node.name)
+    value = known.get(key) if known is not None else None
+    if value is None:
+        from exim_dkim.expansion.headers import find_header
 
-    return find_header(node.form, node.name, state.environment) or EMPTY
+        value = find_header(node.form, node.name, state.environment) or EMPTY
+        if known is not None:
+            known[key] = value
+    return value
 
 
 def _operator(node: Operator, state: State) -> Value:
     return node.function(evaluate(node.operand, state), node.arguments, state)
 
 
-def _item(node: Item, state: State) -> Value:
-    return node.function(node, state)
-
-
 _EVALUATORS: Final[dict[type, Callable[[Any, State], Value]]] = {
-    Literal: _literal,
     Variable: _variable,
     Capture: _capture,
     Header: _header,
     Operator: _operator,
-    Item: _item,
 }

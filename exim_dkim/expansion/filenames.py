@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.escapes import printable
 
 _PATH_MAX: Final = 4095
+_KNOWN: Final = 64  # names: those of tables come again and again
 
 
+@lru_cache(_KNOWN)
 def file_name_fault(name: bytes) -> str:
     """Why a file name is refused; empty if it is fine."""
     if not name.startswith(b"/"):

@@ -34,7 +34,12 @@ def split_items(value: bytes, separator: int) -> list[bytes]:
     """The items of a list whose separator is known."""
     mark = bytes([separator])
     doubles = 0x20 < separator < 0x7F  # a control character cannot be doubled
-    items: list[bytes] = []
+    if doubles and mark + mark not in value and b"\\" not in value:
+        items = [item.strip(BLANKS) for item in value.split(mark)]
+        if not items[-1]:
+            items.pop()
+        return items
+    items = []
     position = 0
     value = value.lstrip(BLANKS if doubles else BLANKS.replace(mark, b""))
     while position < len(value):

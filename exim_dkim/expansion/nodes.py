@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from exim_dkim.expansion.evaluate import State
     from exim_dkim.expansion.value import Value
 
+    StepFunction = Callable[[Any, "State"], "Value"]
     OperatorFunction = Callable[["Value", "bytes | None", "State"], "Value"]
     ItemFunction = Callable[["Item", "State"], "Value"]
     ConditionFunction = Callable[["Condition", "State"], bool]
 
 
 class Template:
-    """A sequence of nodes; their values are joined. `depth` is how deep templates may be nested in it."""
+    """A sequence of nodes; their values are joined. `depth` is how deep templates may be nested in it.
 
-    __slots__ = ("depth", "parts", "source")
+    `steps` is for the evaluator: once it has looked at a template, the function for each node.
+    """
+
+    __slots__ = ("depth", "parts", "source", "steps")
 
     def __init__(self, source: bytes, parts: tuple[Node, ...], depth: int = 0) -> None:
         self.source = source
         self.parts = parts
         self.depth = depth
+        self.steps: tuple[tuple[StepFunction, Any], ...] | None = None
 
     @property
     def constant(self) -> bytes | None:

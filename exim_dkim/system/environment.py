@@ -93,6 +93,8 @@ class MessageEnvironment(EmptyEnvironment):
         self._services = services
         self._texts: tuple[bytes, ...] | None = None
         self._message: MessageVariables | None = None
+        self._known: dict[bytes, Value | None] = {}
+        self.known_headers = {}
         self.headers_charset = settings.string("headers_charset")
         self.check_rfc2047_length = settings.boolean("check_rfc2047_length")
         self.strict_acl_vars = settings.boolean("strict_acl_vars")
@@ -130,6 +132,14 @@ class MessageEnvironment(EmptyEnvironment):
 
     def variable(self, name: bytes) -> Value | None:
         """A variable; None if it has no value here. Raises ExpansionError if the spool cannot be read."""
+        if name in self._known:
+            return self._known[name]
+        value = self._variable(name)
+        if name not in _CHANGING:
+            self._known[name] = value
+        return value
+
+    def _variable(self, name: bytes) -> Value | None:
         if name in self._variables:
             return self._variables[name]
         if name in _SETTINGS:
@@ -187,6 +197,9 @@ class MessageEnvironment(EmptyEnvironment):
         return os.fsencode(self._settings.file)
 
 
+_CHANGING: Final = frozenset(
+    b"message_age pid tod_bsdinbox tod_epoch tod_epoch_l tod_full tod_log tod_logfile tod_zone tod_zulu".split()
+)
 _PARTS: Final = frozenset((b"sender_address_domain", b"sender_address_local_part"))
 
 

@@ -178,12 +178,11 @@ def _query_and_file(kind: LookupType, text: Value) -> tuple[Value, Value]:
 def _check_file(file: Value) -> None:
     from exim_dkim.expansion.filenames import file_name_fault
 
-    shown = printable(file.text)
     if file.tainted:
-        raise ExpansionError(f"Tainted filename for search: '{shown}'")
+        raise ExpansionError(f"Tainted filename for search: '{printable(file.text)}'")
     fault = file_name_fault(file.text)
     if fault:
-        raise ExpansionError(f"failed to open {shown} for search: {fault}")
+        raise ExpansionError(f"failed to open {printable(file.text)} for search: {fault}")
 
 
 def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Lookup) -> tuple[Value | None, bool]:
