@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from exim_dkim.expansion.environment import FileTrouble
@@ -16,49 +18,66 @@ from exim_dkim.expansion.lookups import Lookup, LookupDeferred, LookupFailed, Re
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
-_BLANKS = b" \t\n\r\v\f"
+_TABLES: Final = 8  # files that are kept taken apart
+_BLANKS: Final = b" \t\n\r\v\f"
+_NO_KEY: Final = b"# \t\n\r\v\f"
 _KEY = lazy_pattern(rb"[^:\s]*")
 _QUOTED_KEY = lazy_pattern(rb'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
 
 
 def find(request: Request) -> Value | None:
     """The value of the first line with this key."""
-    wanted = request.key.lower()
-    return search_lines(request, lambda key: key.lower() == wanted)
+    content = _content(request)
+    place = _index(content).get(request.key.lower()) if request.key else None
+    return None if place is None else _value(request, _table(content)[0], place)
 
 
 def search_lines(request: Request, matches: Callable[[bytes], bool]) -> Value | None:
     """The value of the first line whose key matches; with `ret=full` the whole line."""
-    for option in request.options:
-        if option != b"ret=full":
-            raise LookupDeferred(f"unknown option for lsearch lookup: {printable(option)}")
-    lines = iter(_lines(request))
-    for line in lines if request.key else ():
-        if line[:1] in (b"", b"#") or line[0] in _BLANKS:
-            continue
-        key, end = _key(line)
-        if not matches(key):
-            continue
-        if request.options:
-            start = 0
-        else:
-            start = _skip(line, end)
-            if line[start : start + 1] == b":":
-                start = _skip(line, start + 1)
-        return plain(line[start:] + b"".join(_continuations(lines)))
+    lines, places = _table(_content(request))
+    if request.key:
+        for place in places:
+            if matches(_key(lines[place])[0]):
+                return _value(request, lines, place)
     return None
 
 
-def _lines(request: Request) -> list[bytes]:
-    """The lines of the file, without blanks at their ends."""
+def _value(request: Request, lines: list[bytes], place: int) -> Value:
+    """What stands in the line behind its key, or with `ret=full` the line, with the lines that continue it."""
+    line = lines[place]
+    start = 0
+    if not request.options:
+        start = _skip(line, _key(line)[1])
+        if line[start : start + 1] == b":":
+            start = _skip(line, start + 1)
+    return plain(line[start:] + b"".join(_continuations(islice(lines, place + 1, None))))
+
+
+def _content(request: Request) -> bytes:
+    for option in request.options:
+        if option != b"ret=full":
+            raise LookupDeferred(f"unknown option for lsearch lookup: {printable(option)}")
     try:
-        content = request.files.read(request.file)
+        return request.files.read(request.file)
     except FileTrouble as error:
         shown = printable(request.file)
         if str(error) == "not a regular file":
             raise LookupFailed(f"{shown} is not a regular file (lsearch lookup)") from None
         raise LookupFailed(f"failed to open {shown} for linear search: {error}") from None
-    return [line.partition(b"\0")[0].rstrip(_BLANKS) for line in content.split(b"\n")]
+
+
+@lru_cache(_TABLES)
+def _table(content: bytes) -> tuple[list[bytes], list[int]]:
+    """The lines of a file, without blanks at their ends, and the places of those that begin with a key."""
+    lines = [line.partition(b"\0")[0].rstrip(_BLANKS) for line in content.split(b"\n")]
+    return lines, [place for place, line in enumerate(lines) if line and line[0] not in _NO_KEY]
+
+
+@lru_cache(_TABLES)
+def _index(content: bytes) -> dict[bytes, int]:
+    """The place of the first line of each key, in lower case."""
+    lines, places = _table(content)
+    return {_key(lines[place])[0].lower(): place for place in reversed(places)}
 
 
 def _continuations(lines: Iterator[bytes]) -> Iterator[bytes]:
