@@ -87,6 +87,10 @@ def test_rule_1_the_engine_is_pure() -> None:
         ("spf", ("exim_dkim.spf",)),
         ("click", ("exim_dkim.commands",)),
         ("rich", ("exim_dkim.commands",)),
+        ("sqlite3", ("exim_dkim.system.lookups",)),
+        ("redis", ("exim_dkim.system.lookups.redis",)),
+        ("pymysql", ("exim_dkim.system.lookups.mysql",)),
+        ("pg8000", ("exim_dkim.system.lookups.pgsql",)),
         ("pcre2", ("exim_dkim.expansion.regex",)),
     ],
 )

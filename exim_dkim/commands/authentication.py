@@ -11,7 +11,7 @@ from exim_dkim.errors import ParseError
 from exim_dkim.expansion.environment import ServiceTrouble
 from exim_dkim.message import parse_header
 from exim_dkim.system.blocking import run_anywhere
-from exim_dkim.system.mailbox import STDIN, read_message
+from exim_dkim.system.mailbox import STDIN, StoredMessage, read_message
 from exim_dkim.words import dkim_word, parse_key
 
 if TYPE_CHECKING:
@@ -39,14 +39,13 @@ class FileAuthentication:
         if self._verdicts is None:
             if self._file == STDIN:
                 raise ServiceTrouble("standard input is verified by: exim-dkim verify -")
-            self._verdicts = run_anywhere(self._verify())
+            with open(self._file, "rb") as stream:
+                self._verdicts = run_anywhere(self._verify(read_message(stream, self._file)))
         return dkim_word(self._verdicts, parsed).value.encode()
 
-    async def _verify(self) -> tuple[Verdict, ...]:
-        with open(self._file, "rb") as stream:
-            message = read_message(stream, self._file)
-            fields = parse_header(message.header)
-            verification = await verify_header(fields, self._open_resolver(), self._policy, time.time())
-            for chunk in message.body:
-                verification.update(chunk)
+    async def _verify(self, message: StoredMessage) -> tuple[Verdict, ...]:
+        fields = parse_header(message.header)
+        verification = await verify_header(fields, self._open_resolver(), self._policy, time.time())
+        for chunk in message.body:
+            verification.update(chunk)
         return verification.finish()

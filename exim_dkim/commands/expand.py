@@ -1,4 +1,4 @@
-"""`exim-dkim expand`: what an Exim string gives for a message, as the signing options are expanded (like `exim -be`)."""
+"""`exim-dkim expand`: what an Exim string gives for a message, as the signing options are expanded; like `exim -be`."""
 
 from __future__ import annotations
 

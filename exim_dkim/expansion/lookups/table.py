@@ -44,13 +44,17 @@ LOOKUPS: Final[dict[bytes, Entry]] = {
     b"dkim": Entry(_PURE + "dkim:LOOKUP", "query"),
     b"dnsdb": Entry(_PURE + "dnsdb:LOOKUP", "query"),
     b"passwd": Entry(_IMPURE + "passwd:LOOKUP", "query"),
+    b"mysql": Entry(_IMPURE + "mysql:LOOKUP", "query", "pymysql"),
+    b"pgsql": Entry(_IMPURE + "pgsql:LOOKUP", "query", "pg8000"),
+    b"redis": Entry(_IMPURE + "redis:LOOKUP", "query", "redis"),
     b"sqlite": Entry(_IMPURE + "sqlite:LOOKUP", "file query"),
 }
 GROUP: Final = "exim_dkim.lookups"
 
 # Types that Exim has and we have not.
 _MISSING: Final = frozenset(
-    b"dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb whoson".split()
+    b"""dbm dbmjz dbmnz ibase ldap ldapdn ldapm lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb
+    whoson""".split()
 )
 
 
