@@ -53,6 +53,10 @@ def parse_condition(parser: Parser) -> Condition:
     if name not in CONDITIONS:
         raise _unknown(parser, name, start)
     parse, test = CONDITIONS[name]
+    if test is _of_lists:
+        from exim_dkim.expansion.listconditions import TESTS
+
+        test = TESTS[name]
     return Condition(name, negated, parse(parser, name), test, start)
 
 
@@ -243,10 +247,8 @@ def _is_ip(condition: Condition, state: State) -> bool:
 
 
 def _of_lists(condition: Condition, state: State) -> bool:
-    """Lists and patterns."""
-    from exim_dkim.expansion.listconditions import TESTS
-
-    return TESTS[condition.name](condition, state)
+    """Stands for the tests of lists and patterns, which are imported when a template has one."""
+    raise NotImplementedError
 
 
 def _first_delivery(condition: Condition, state: State) -> bool:

@@ -89,6 +89,7 @@ class Environment(Protocol):
     headers_charset: str
     check_rfc2047_length: bool
     strict_acl_vars: bool
+    known_lookups: dict[tuple[object, Value, bytes], tuple[Value | None, bool]] | None  # kept as long; None: not kept
     known_headers: dict[tuple[bytes, bytes], Value] | None  # header variables, kept by form and name; None: not kept
 
     @property
@@ -126,6 +127,7 @@ class EmptyEnvironment:
     check_rfc2047_length = True
     strict_acl_vars = False
     known_headers: dict[tuple[bytes, bytes], Value] | None = None
+    known_lookups: dict[tuple[object, Value, bytes], tuple[Value | None, bool]] | None = None
 
     def variable(self, name: bytes) -> Value | None:
         """Not set."""

@@ -127,7 +127,7 @@ def _evaluate_if(node: Item, state: State) -> Value:
 
 
 def _parse_lookup(parser: Parser, name: bytes, start: int) -> Item:
-    from exim_dkim.expansion.lookups import parse_type
+    from exim_dkim.expansion.lookups import look_up, parse_type
 
     parser.skip_blanks()
     key = None
@@ -148,13 +148,11 @@ def _parse_lookup(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"{"):
         raise parser.brace_error("missing '{' for lookup file-or-query arg")
     file = parser.argument()
-    return Item(name, (kind, key, file, parse_branches(parser, b"lookup")), _evaluate_lookup, start)
+    return Item(name, (look_up, kind, key, file, parse_branches(parser, b"lookup")), _evaluate_lookup, start)
 
 
 def _evaluate_lookup(node: Item, state: State) -> Value:
-    from exim_dkim.expansion.lookups import look_up
-
-    kind, key, file, branches = node.payload
+    look_up, kind, key, file, branches = node.payload
     captures, outer = state.captures, state.value
     try:
         found = look_up(kind, None if key is None else evaluate(key, state), evaluate(file, state), state)

@@ -95,6 +95,7 @@ class MessageEnvironment(EmptyEnvironment):
         self._message: MessageVariables | None = None
         self._known: dict[bytes, Value | None] = {}
         self.known_headers = {}
+        self.known_lookups = {}
         self.headers_charset = settings.string("headers_charset")
         self.check_rfc2047_length = settings.boolean("check_rfc2047_length")
         self.strict_acl_vars = settings.boolean("strict_acl_vars")

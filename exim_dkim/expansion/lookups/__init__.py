@@ -84,13 +84,17 @@ _TYPE = lazy_pattern(
     rb"(?:,(?P<options>.*))?",
     re.DOTALL,
 )
+_MAX_KNOWN: Final = 1000  # answers that are kept for a message
 _CACHE_OPTIONS: Final = (b"cache=no_rd", b"cache=no_wr", b"cache=no")
 
 
 class LookupType:
-    """A parsed type. `least` is the number of labels that a partial look-up keeps; None: not partial."""
+    """A parsed type. `least` is the number of labels that a partial look-up keeps; None: not partial.
 
-    __slots__ = ("affix", "least", "name", "options", "returns_key", "star", "style")
+    `kept`: while a message is looked at, the answer for a key stays the same, as it does in Exim.
+    """
+
+    __slots__ = ("affix", "kept", "least", "name", "options", "returns_key", "star", "style")
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class LookupType:
         self.star = star
         self.options = tuple(option for option in given if option != b"ret=key" and option not in _CACHE_OPTIONS)
         self.returns_key = b"ret=key" in given
+        self.kept = style == "key" and least is None and not star and b"cache=" not in options
 
 
 def parse_type(text: bytes, with_key: bool | None) -> LookupType:
@@ -148,8 +153,16 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     if kind.style != "query":
         _check_file(file)
     lookup = load(kind.name)
+    known = state.environment.known_lookups if kind.kept and lookup.proves_key else None
     try:
-        found, exact = _search(kind, key, file.text, state, lookup)
+        if known is None:
+            found, exact = _search(kind, key, file.text, state, lookup)
+        elif (found_before := known.get((kind, key, file.text))) is not None:
+            found, exact = found_before
+        else:
+            if len(known) >= _MAX_KNOWN:
+                known.clear()
+            found, exact = known[kind, key, file.text] = _search(kind, key, file.text, state, lookup)
     except LookupDeferred as error:
         asked = printable(key.text)
         raise ExpansionError(f'lookup of "{asked}" gave DEFER: {error}') from None
