@@ -7,13 +7,13 @@ import re
 from exim_dkim.expansion.escapes import unescape
 from exim_dkim.lazypattern import lazy_pattern
 
-_NUMBER = lazy_pattern(rb"-?[0-9]+")
+_NUMBER = lazy_pattern(rb"-?[0-9]*")
 _BLANKS = b" \t\n\r\v\f"
 
 
 def field_number(key: bytes) -> int | None:
     """The number that a trimmed key is; None if it is a name."""
-    return int(key[:10]) if _NUMBER.fullmatch(key) else None
+    return int(key[:10].replace(b"-", b"-0")) if key and _NUMBER.fullmatch(key) else None
 
 
 def numbered_field(number: int, separators: bytes, text: bytes) -> bytes | None:

@@ -38,7 +38,7 @@ def _number(text: bytes) -> tuple[int, int] | None:
 
 def _ipv4(text: bytes) -> int | None:
     parts = text.split(b".")
-    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 3 and int(part) < 256 for part in parts):
+    if len(parts) != 4 or not all(part.isdigit() and part == b"%d" % min(int(part[:4]), 255) for part in parts):
         return None
     return int.from_bytes(bytes(map(int, parts)), "big")
 
@@ -115,13 +115,13 @@ def full_form(text: bytes) -> bytes:
 
 def reversed_form(text: bytes) -> bytes:
     """`${reverse_ip:`: octets or nibbles from the last to the first, as in in-addr.arpa and ip6.arpa."""
-    address, slash, _ = text.partition(b"/")
+    address, slash, bits = text.partition(b"/")
     number = _number(address)
-    if number is None or (slash and not ip_version(text, mask=True)):
+    if number is None or (slash and bits and not bits.isdigit()):
         raise ExpansionError(f"reverse_ip() not given an IP address [{printable(text)}]")
     value, width = number
-    if width == 32:
-        return b".".join(b"%d" % octet for octet in value.to_bytes(4, "little"))
+    if width == 32 or value >> 32 == 0xFFFF:
+        return b".".join(b"%d" % octet for octet in (value & 0xFFFFFFFF).to_bytes(4, "little"))
     return b".".join(b"%c" % digit for digit in reversed(b"%032x" % value))
 
 

@@ -222,10 +222,10 @@ def _numbers(name: str, arguments: bytes | None, count: int) -> list[int | None]
     """The numbers behind an operator's underscore."""
     if arguments is None:
         raise ExpansionError(f"missing values after {name}")
-    first, *others = arguments.split(b"_", count - 1)
+    parts = arguments.split(b"_", count - 1)
     numbers: list[int | None] = []
-    for index, part in enumerate((first, *others)):
-        if (part or index) and not part.isdigit():
+    for index, part in enumerate(parts):
+        if (part or index or len(parts) > 1) and not part.isdigit():
             raise ExpansionError(f'non-digit after underscore in "{name}_{arguments.decode()}"')
         numbers.append(min(int(part[:18] or b"0"), 1 << 30))
     return numbers + [None] * (count - len(numbers))

@@ -156,17 +156,23 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     local_part, at, domain = subject.text.rpartition(b"@")
     if pattern.startswith(b"^"):
         return None if _search(pattern, subject, matcher.state) is None else plain(b"")
+    kind, is_lookup, _ = pattern.partition(b";")
+    if is_lookup and b"@" not in kind.removesuffix(b"*@"):
+        captures = matcher.state.captures
+        try:
+            return _match_lookup(subject, pattern, matcher.state)
+        finally:
+            matcher.state.captures = captures  # as in Exim, an address leaves none
     if not pattern or not subject.text:
         return plain(b"") if pattern == subject.text else None
     wanted, found, wanted_domain = pattern.rpartition(b"@")
     if not at:
         return None
-    wanted_domain = wanted_domain or domain
-    if found and wanted and not _equal_local_parts(wanted, local_part):
+    if found and not _equal_local_parts(wanted, local_part):
         return None
     captures = matcher.state.captures
     found_domain = _match_text(_Matcher("domain", Value(domain, subject.tainted), matcher.state), wanted_domain)
-    matcher.state.captures = captures  # as in Exim, an address leaves none
+    matcher.state.captures = captures
     return None if found_domain is None else plain(pattern)
 
 

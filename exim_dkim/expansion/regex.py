@@ -7,6 +7,7 @@ imported only when a template has a regular expression.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ STEPS: Final = 1_000_000  # of one match; PCRE2's own limit, 10,000,000, is a qu
 HEAP: Final = 20_000  # KiB that one match may use, as PCRE2's own limit
 MAX_EXHAUSTED: Final = 16  # matches in one expansion that may run out of steps: below half a second
 _CACHED: Final = 256  # compiled patterns
+# This PCRE2 is told to read `\x` and `\u` as JavaScript does; Exim's is not.
+_ESCAPE: Final = re.compile(rb"\\(?:Q.*?(?:\\E|\Z)|x\{([^}]*)\}|(x)([0-9A-Fa-f]{0,2})|([uU])|.)", re.DOTALL)
 # Options in the pattern itself can only lower a limit; a lower one of the pattern's own holds.
 _LIMITS: Final = b"(*LIMIT_MATCH=%d)(*LIMIT_HEAP=%d)" % (STEPS, HEAP)
 
@@ -77,11 +80,21 @@ def _exhausted(state: State) -> None:
         raise ExpansionError(f"more than {MAX_EXHAUSTED} matches of regular expressions have taken too many steps")
 
 
+def _escape(match: re.Match[bytes]) -> bytes:
+    r"""An escape as Perl reads it, in a form that means the same to either: `\o{…}`, or an unsupported one."""
+    braced, short, digits, unsupported = match.groups()
+    if short or (braced and not braced.strip(b"0123456789abcdefABCDEF")):
+        return b"\\o{%o}" % int(digits or b"0" if short else braced, 16)
+    if braced is not None:
+        return b"\\o{%s}" % (braced and b"z")  # which is as wrong
+    return b"\\l" if unsupported else match[0]
+
+
 @lru_cache(_CACHED)
 def _compile(pattern: bytes, caseless: bool) -> pcre2.Pattern:
     try:
         # Compiling to machine code takes longer than most matches.
-        return pcre2.compile(_LIMITS + pattern, pcre2.IGNORECASE if caseless else 0, jit=False)
+        return pcre2.compile(_LIMITS + _ESCAPE.sub(_escape, pattern), pcre2.IGNORECASE if caseless else 0, jit=False)
     except pcre2.PatternError as error:
         reason = error.msg.partition("; ")[2]
         place = max(0, error.pos - len(_LIMITS))

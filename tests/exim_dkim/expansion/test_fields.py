@@ -31,7 +31,7 @@ def test_a_field_number() -> None:
         -12,
         None,
         None,
-        None,
+        0,
         int("9" * 10),
     ]
 

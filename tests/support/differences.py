@@ -1,0 +1,61 @@
+"""Where we mean to differ from Exim 4.96. The table in `docs/expansion.md` has the same names, with the reasons."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Difference(NamedTuple):
+    """A name, and a pattern for `template NL Exim's result NL ours`; none if only `different.txt` has it."""
+
+    name: str
+    pattern: re.Pattern[bytes] | None
+
+
+def _row(name: str, pattern: bytes | None = None) -> Difference:
+    return Difference(name, re.compile(pattern, re.DOTALL) if pattern else None)
+
+
+# The first one that fits counts.
+DIFFERENCES = (
+    _row("crash", rb"\n\(Exim ends\)\n"),
+    _row("not-here", rb"\nFailed: .*has no meaning outside Exim|\nFailed: \"@\[\]\" in a list is not supported"),
+    _row("argument", rb"\nFailed: .*does not take an _arg\)$"),
+    _row("match-ip", rb"match_ip.*\nFailed: .* is not an IP address or network; match_ip cannot look it up here"),
+    _row("pcre-version", rb"regular expression error in.* at offset [0-9]+\n.*at offset [0-9]+$|using \\C is disabled"),
+    _row("overflow", rb"time_eval"),
+    _row("at-sign", rb"match_address.*\ny:\S*@\S*\ny:|match_address.*\*@\+"),
+    _row("match-negated", rb"match_(domain|local_part).*!\+"),
+    _row("charset", rb"rfc2047d:.*\nFailed: iconv_open"),
+    _row("number", rb"eval:[^\n]*0x.*\nFailed: [^\n]*expecting operator"),
+    _row("ipv6norm", rb"ipv6norm:::"),
+    _row("separator-alone", rb"listextract\{-?[0-9]+\}\{[^}]*<"),
+    _row("quoted-key", rb"ret=full"),
+    _row("words", rb"extract.*\nFailed: .*\nFailed: |\nFailed: unable to complete match against .*: NULL\nFailed: "),
+    _row("printing", rb"[^\n]*\nFailed: [^\n]*[\x00-\x09\x0b-\x1f\x7f-\xff][^\n]*\nFailed: "),
+    _row("inner-value", rb"(map|filter|reduce|sort|forany|forall).*\$\{(reduce|map|filter|lookup|extract|listextract)"),
+    _row("skipping"),
+    _row("return-path"),
+    _row("partial-whole"),
+    _row("early"),
+    _row("lookup-option"),
+    _row("file-names"),
+    _row("tainted-words"),
+    _row("separator"),
+    _row("partial-query"),
+    _row("sql"),
+    _row("sort"),
+    _row("json"),
+    _row("readsocket"),
+    _row("from-utf8"),
+    _row("newer"),
+    _row("ret-key"),
+    _row("limits"),
+)
+
+
+def find_difference(template: bytes, exim: bytes, ours: bytes) -> str:
+    """The name of the difference that explains two results; empty if there is none."""
+    text = b"\n".join((template, exim, ours))
+    return next((row.name for row in DIFFERENCES if row.pattern and row.pattern.search(text)), "")
