@@ -37,15 +37,18 @@ remote-control:
 
 
 class Unbound:
-    """An unbound with TXT `records` and names that it refuses to answer for."""
+    """An unbound with TXT `records`, names that it refuses to answer for, and `others`, records in zone-file form."""
 
-    def __init__(self, directory: Path, records: Mapping[str, str], refused: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, records: Mapping[str, str], refused: tuple[str, ...] = (), others: tuple[str, ...] = ()
+    ) -> None:
         binary = peers.program("unbound", "unbound")
         if os.getuid() != 0:
             peers.missing("a name server on port 53 needs root", "run the tests as root")
         directory.mkdir(exist_ok=True)
         self.address = f"127.{os.getpid() >> 16 & 127 | 64}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
         lines = [f"  local-data: '{name}. 3600 IN TXT {txt_data(text)}'" for name, text in records.items()]
+        lines += [f"  local-data: '{record}'" for record in others]
         lines += [f'  local-zone: "{name}." always_refuse' for name in refused]
         text = CONFIGURATION.format(address=self.address, directory=directory)
         configuration = directory / "unbound.conf"
