@@ -27,8 +27,11 @@ from tests.support.expansion import VECTORS, Sandbox, read_vectors
 LIMIT = 0.5
 """At least this part of Exim's rate."""
 ROOT = Path(__file__).parent.parent
+_LINES = 10_000
+"""Lines of a run, at least: what Exim's start takes differs by as much as a thousand lines."""
 _OPTION = re.compile(rb"^[^#\n]*?=\s*(\$\{.*\})$", re.MULTILINE)
-_NOT_ALONE = re.compile(rb"readsocket|\$\{acl|stat:|env\{|randint")
+# What asks others, and a search for plug-ins.
+_NOT_ALONE = re.compile(rb"readsocket|\$\{acl|stat:|env\{|randint|sqlite|passwd|quote_nosuch")
 _MACROS = {
     b"SIGNS_ALWAYS": b"TABLES/table",
     b"ETC/signing-domains": b"TABLES/table",
@@ -80,13 +83,15 @@ def _vectors() -> list[bytes]:
     return lines
 
 
-def _compare(section: Section, title: str, lines: Sequence[bytes], sandbox: Sandbox, rounds: int) -> None:
+def _compare(section: Section, title: str, lines: list[bytes], sandbox: Sandbox, rounds: int) -> None:
+    count = len(lines)
+    lines = lines * (_LINES // len(lines) + 1)
     runs = {"ours": _ours(lines, sandbox), "exim": _exim(lines, sandbox)}
     times = timing.interleave(runs, rounds, 0.3)
     ratio = timing.ratio(times["exim"], times["ours"])
     rates = {name: len(lines) / statistics.median(taken) for name, taken in times.items()}
-    section.rows.append((title, str(len(lines)), f"{rates['ours']:,.0f}", f"{rates['exim']:,.0f}", f"{ratio:.2f}"))
-    section.values.append({"name": title, "lines": len(lines), "ratio": ratio, **rates})
+    section.rows.append((title, str(count), f"{rates['ours']:,.0f}", f"{rates['exim']:,.0f}", f"{ratio:.2f}"))
+    section.values.append({"name": title, "lines": count, "ratio": ratio, **rates})
     section.targets.append(Target(f"{title}, of Exim's rate", ratio, LIMIT, at_least=True))
 
 
@@ -97,8 +102,10 @@ def _ours(lines: Sequence[bytes], sandbox: Sandbox) -> timing.Run:
 
     def expand_all() -> None:
         for template in templates:
-            with suppress(ExpansionError):
+            try:  # noqa: SIM105  cheaper than suppress()
                 expand(template, environment)
+            except ExpansionError:
+                pass
 
     return timing.of_process(expand_all)
 
@@ -109,7 +116,7 @@ def _exim(lines: Sequence[bytes], sandbox: Sandbox) -> timing.Run:
     start = statistics.median(_cpu_of(command, b"") for _ in range(5))
 
     def run(count: int) -> float:
-        return (_cpu_of(command, text * count) - start) / count
+        return max(_cpu_of(command, text * count) - start, 1e-3) / count
 
     return run
 

@@ -76,9 +76,12 @@ def expand(template: Template, environment: Environment, working: Mapping[bytes,
 
 def evaluate(template: Template, state: State) -> Value:
     """The joined values of a template's nodes."""
+    fixed = template.fixed
+    if fixed is not None:
+        return fixed
     steps = template.steps
     if steps is None:
-        steps = template.steps = tuple(map(_step, template.parts))
+        return _prepared(template, state)
     if len(steps) == 1:
         function, node = steps[0]
         try:
@@ -90,6 +93,15 @@ def evaluate(template: Template, state: State) -> Value:
             return _bounded(text, value[1])
         return value
     return _joined(template, steps, state)
+
+
+def _prepared(template: Template, state: State) -> Value:
+    """The value of a template that is evaluated for the first time."""
+    steps = template.steps = tuple(map(_step, template.parts))
+    if all(function is _constant for function, _ in steps):
+        template.fixed = _joined(template, steps, state)
+        return template.fixed
+    return evaluate(template, state)
 
 
 def _joined(template: Template, steps: tuple[tuple[StepFunction, Any], ...], state: State) -> Value:

@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 class Template:
     """A sequence of nodes; their values are joined. `depth` is how deep templates may be nested in it.
 
-    `steps` is for the evaluator: once it has looked at a template, the function for each node.
+    `steps` and `fixed` are for the evaluator: once it has looked at a template, the function for each node, and the
+    value of one that is always the same.
     """
 
-    __slots__ = ("depth", "parts", "source", "steps")
+    __slots__ = ("depth", "fixed", "parts", "source", "steps")
 
     def __init__(self, source: bytes, parts: tuple[Node, ...], depth: int = 0) -> None:
         self.source = source
         self.parts = parts
         self.depth = depth
+        self.fixed: Value | None = None
         self.steps: tuple[tuple[StepFunction, Any], ...] | None = None
 
     @property
