@@ -66,15 +66,15 @@ def _limited(contents: list[bytes], separator: bytes) -> bytes:
 
 
 def _as_list(contents: list[bytes]) -> bytes:
-    """The contents as a list with colons; leading blanks stay."""
-    from exim_dkim.expansion.lists import append_item
-
+    """The contents as a list with colons; leading blanks stay. What is empty does not become an item of its own."""
     result: list[bytes] = []
     length = 0
     for content in contents:
-        part = content.rstrip(b"\n")[: max(0, MAX_LENGTH - length)]
-        append_item(result, part, b":")
-        length += len(result[-1])
+        part = content.rstrip(b"\n")[: max(0, MAX_LENGTH - length)].replace(b":", b"::")
+        if length:
+            part = b":" + part
+        result.append(part)
+        length += len(part)
         if length >= MAX_LENGTH:
             break
     return b"".join(result)

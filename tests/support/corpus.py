@@ -27,6 +27,7 @@ class Golden(NamedTuple):
     exim: bytes
     ours: bytes
     difference: str = ""
+    message: str = ""
 
 
 def read_cases(path: Path) -> list[bytes]:
@@ -66,30 +67,66 @@ def _tables(lines: Sequence[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]
 def read_goldens(path: Path) -> list[Golden]:
     """The goldens of a file."""
     goldens: list[Golden] = []
-    template = difference = b""
+    template = b""
+    message = ""
     for line in path.read_bytes().split(b"\n"):
         mark, text = line[:2], line[2:]
         if mark == b"$ ":
             template = text
         elif mark == b"= ":
             exim = unescaped(text)
-            goldens.append(Golden(template, exim, exim))
+            goldens.append(Golden(template, exim, exim, "", message))
         elif mark == b"~ ":
             goldens[-1] = goldens[-1]._replace(ours=unescaped(text))
         elif mark == b"# ":
-            difference = text
-            goldens[-1] = goldens[-1]._replace(difference=difference.decode())
+            goldens[-1] = goldens[-1]._replace(difference=text.decode())
+        elif mark == b"@ ":
+            message = text.decode()
     return goldens
 
 
 def write_goldens(path: Path, goldens: Iterable[Golden]) -> None:
     """Store goldens."""
     lines = []
+    message = ""
     for golden in goldens:
+        if golden.message != message:
+            message = golden.message
+            lines.append(b"@ " + message.encode())
         lines += [b"$ " + golden.template, b"= " + escaped(golden.exim)]
         if golden.difference:
             lines += [b"~ " + escaped(golden.ours), b"# " + golden.difference.encode()]
     path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+_TYPES = {b"bcc": b"B", b"cc": b"C", b"from": b"F", b"received": b"P", b"reply-to": b"R", b"sender": b"S", b"to": b"T"}
+
+
+def read_messages(path: Path) -> dict[str, bytes]:
+    """The -H files of a file of headers, by name. Only the envelope is that of `message-H`."""
+    envelope = (VECTORS / "message-H").read_bytes().partition(b"\n\n")[0].partition(b"\n")[2]
+    messages: dict[str, bytes] = {}
+    name = ""
+    for line in path.read_bytes().splitlines():
+        if line.startswith(b"@ "):
+            name = line[2:].decode()
+            messages[name] = b"1xUwUc-%06d-1c-H\n%s\n\n" % (len(messages), envelope)
+        elif not line.startswith(b"# "):
+            text = unescaped(line.removeprefix(b"*")) + b"\n"
+            bare = text.partition(b":")[0].strip().lower().removeprefix(b"resent-")
+            kind = b"*" if line.startswith(b"*") else _TYPES.get(bare, b" ")
+            messages[name] += b"%03d%s %s" % (len(text), kind, text)
+    return messages
+
+
+def compare_headers(sandbox: Sandbox) -> list[Golden]:
+    """Goldens of all templates about headers, for every message."""
+    templates = (VECTORS / "headers.templates").read_bytes().splitlines()
+    goldens = []
+    for name, header in read_messages(VECTORS / "headers.messages").items():
+        message_id = sandbox.add_message(header)
+        goldens += [golden._replace(message=name) for golden in compare(sandbox, templates, message_id)]
+    return goldens
 
 
 def ask_exim(sandbox: Sandbox, templates: Sequence[bytes], message_id: str = MESSAGE_ID) -> list[bytes]:
@@ -125,6 +162,16 @@ def faults(goldens: Iterable[Golden]) -> list[Golden]:
     return [golden for golden in goldens if golden.ours != golden.exim and not golden.difference]
 
 
+def _store(path: Path, goldens: Sequence[Golden]) -> int:
+    """Write goldens and say what no difference explains; 1 if there is any."""
+    write_goldens(path, goldens)
+    wrong = faults(goldens)
+    for golden in wrong:
+        sys.stdout.write(f"$ {golden.message} {golden.template!r}\n  Exim {golden.exim!r}\n  ours {golden.ours!r}\n")
+    sys.stdout.write(f"{path.name}: {len(goldens)} cases, {len(wrong)} not explained\n")
+    return int(bool(wrong))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Make the goldens again; what cannot be explained is printed, and stored as it should be."""
     if list(arguments) != ["regenerate"]:
@@ -135,14 +182,9 @@ def main(arguments: Sequence[str]) -> int:
         Path(directory).chmod(0o755)
         sandbox = Sandbox(Path(directory) / "sandbox")
         for path in sorted(VECTORS.glob("*.cases")):
-            goldens = compare(sandbox, read_cases(path))
-            write_goldens(path.with_suffix(".golden"), goldens)
-            wrong = faults(goldens)
-            for golden in wrong:
-                sys.stdout.write(f"$ {golden.template!r}\n  Exim {golden.exim!r}\n  ours {golden.ours!r}\n")
-            sys.stdout.write(f"{path.name}: {len(goldens)} cases, {len(wrong)} not explained\n")
-            status = status or bool(wrong)
-    return int(status)
+            status |= _store(path.with_suffix(".golden"), compare(sandbox, read_cases(path)))
+        status |= _store(VECTORS / "headers.golden", compare_headers(sandbox))
+    return status
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ DIFFERENCES = (
     _row("lookup-option"),
     _row("file-names"),
     _row("tainted-words"),
-    _row("separator"),
+    _row("separator", rb"\$\{(map|filter|listcount|reduce)[:{]\$l?h_(from|x-sep|subject):"),
     _row("partial-query"),
     _row("sql"),
     _row("sort"),

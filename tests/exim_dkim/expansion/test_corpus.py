@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus import Golden, compare, faults, read_cases, read_goldens
+from tests.support.corpus import (
+    Golden,
+    compare,
+    compare_headers,
+    faults,
+    read_cases,
+    read_goldens,
+    read_messages,
+)
 from tests.support.differences import DIFFERENCES, find_difference
 from tests.support.expansion import VECTORS, Sandbox
 
 CASES = sorted(VECTORS.glob("*.cases"))
+MESSAGES = VECTORS / "headers.messages"
 PAGE = Path(__file__).parents[3] / "docs" / "expansion.md"
 NAMES = [row.name for row in DIFFERENCES]
 
@@ -79,3 +88,26 @@ def test_every_vector_that_differs_names_the_difference() -> None:
     named = re.findall(r"^# ([a-z0-9-]+): ", text, re.MULTILINE)
     assert len(named) == len(re.findall(r"^# ", text, re.MULTILINE))
     assert set(named) <= set(NAMES)
+
+
+def test_headers_are_what_exim_makes_of_them(sandbox: Sandbox) -> None:
+    """Every form of a header variable in every message, without Exim."""
+    ids = {name: sandbox.add_message(header) for name, header in read_messages(MESSAGES).items()}
+    assert len(ids) >= 50
+    wrong = [
+        (golden.message, golden.template, golden.ours, ours)
+        for golden in read_goldens(VECTORS / "headers.golden")
+        if (ours := sandbox.ours(golden.template, ids[golden.message])) != golden.ours
+    ]
+    assert not wrong
+
+
+@pytest.mark.peer("exim")
+def test_headers_are_what_exim_gives(sandbox: Sandbox) -> None:
+    need_root()
+    stored = read_goldens(VECTORS / "headers.golden")
+    again = compare_headers(sandbox)
+    assert not faults(again)
+    assert [(new.message, new.template, new.exim) for new in again] == [
+        (old.message, old.template, old.exim) for old in stored
+    ], "python -m tests.support.corpus regenerate"
