@@ -44,7 +44,7 @@ def page_of_commands() -> str:
     lines = [*_title("EXIM-DKIM", 8), *_name("exim-dkim", "DKIM look-ups and signing for Exim"), ".SH SYNOPSIS"]
     lines += [".B exim-dkim", r".I COMMAND", "[OPTIONS] ..."]
     lines += [".SH DESCRIPTION", *_paragraphs(program.help or ""), ".SH COMMANDS"]
-    context = click.Context(program, info_name="exim-dkim")
+    context = click.Context(program, info_name="exim-dkim", **program.context_settings)
     for name in SUBCOMMANDS:
         command = program.get_command(context, name)
         assert command is not None
