@@ -37,3 +37,10 @@ def test_value_of_b_in_a_large_signature(text: bytes) -> None:
     """The value of b= is found without looking at everything before it again and again."""
     field = parse_field(b"DKIM-Signature: v=1; zz=" + text * (SIZE // len(text)) + b"; b=YWFh")
     assert len(parse_signature(field)._replace(field=field).without_data().raw) <= len(field.raw)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("token", [b":", b"::", b",", b"(", b"=?", b"[", b'"', b"a+", b"<a@b>,"])
+def test_large_values_in_expansions(token: bytes) -> None:
+    """As much as Exim lets a header field have, in everything that the expansion language has."""
+    BY_NAME["values-in-expansions"](token * (65536 // len(token)))

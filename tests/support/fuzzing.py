@@ -36,6 +36,7 @@ from exim_dkim.taglist import parse_tag_list
 from exim_dkim.words import parse_key
 from lookup_server.request import RequestError, RequestReader, parse_request
 from tests.support import naive
+from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
 from transport_wrapper.arguments import UsageError, parse_arguments
 
@@ -190,6 +191,11 @@ _EXPANSIONS = (
     b"${base64:abc}${base64d:YWJj}${md5:x}${sha256:x}${hex2b64:00ff}${mask:192.0.2.1/24}${reverse_ip:::1}",
     b"${sort{3:2:1}{<}{$item}}${str2b64:x}${time_interval:3600}${time_eval:1h}${escape:\\x00}",
     b"${lookup{a}lsearch{/x}{$value}{b}}${run{/bin/true}}${readfile{/x}}${dlfunc{a}{b}}",
+    b'${extract jsons{a}{\\{"a":"x,y","b":[1]\\}}{$value}{n}}${if forany_json{[1,2]}{eq{$item}{2}}{y}{n}}',
+    b"${sort{b:a:c}{lt}{${expand:\\$item}}}${reduce{<,a,b}{}{${sg{$value$item}{(.)}{\\$1}}}}",
+    b"${headerwrap_20_60:a b c}${rfc2047:\\xe9}${from_utf8:\\xc3\\xa9}${utf8clean:\\xc3}${hmac{sha1}{k}{x}}",
+    b"${nhash_8_64:x}${hash{3}{5}{abcdef}}${listnamed_d:+x}",
+    b"${readsocket{/x}{y}{1s}{}{z}}${env{A}{$value}{n}}${stat:/x}${randint:5}${if match_domain{a}{^b}}",
     b'${acl{x}{y}}${hmac{md5}{k}{x}}${prvs{a@b}{k}}${extract json{a}{{"a":1}}}',
 )
 _CONFIGURATIONS = (
@@ -233,6 +239,7 @@ TARGETS = (
     Target("DER", _der, (), [_decoded(pem) for pem in _PRIVATE_KEYS], _DER_TOKENS),
     Target("public key", partial(load_public_key, "rsa"), (KeyFormatError,), _PUBLIC_KEYS, _DER_TOKENS),
     Target("expansion", _expand, (ExpansionError,), _EXPANSIONS, _EXPANSION_TOKENS),
+    Target("values in expansions", expand_mail, (), VALUES, TOKENS),
     Target("list", split_list, (), [b"a:b::c", b"<, a, b", b"<\\n a\nb"], [b":", b"::", b"<;", b"<,", b" ", b"\n"]),
     Target(
         "configuration",
