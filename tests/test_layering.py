@@ -89,6 +89,7 @@ def test_rule_1_the_engine_is_pure() -> None:
         ("rich", ("exim_dkim.commands",)),
         ("sqlite3", ("exim_dkim.system.lookups",)),
         ("redis", ("exim_dkim.system.lookups.redis",)),
+        ("ldap", ("exim_dkim.system.lookups.ldap",)),
         ("pymysql", ("exim_dkim.system.lookups.mysql",)),
         ("pg8000", ("exim_dkim.system.lookups.pgsql",)),
         ("pcre2", ("exim_dkim.expansion.regex",)),

@@ -99,6 +99,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("headers_charset", "string", "UTF-8", "character set that $h_ variables are converted to"),
     ("check_rfc2047_length", "boolean", "true", "leave encoded words of more than 75 characters alone"),
     ("strict_acl_vars", "boolean", "false", "an ACL variable that is not set is an error"),
+    ("ldap_default_servers", "list", None, "HOST or HOST::PORT of servers for ldap look-ups whose URL names none"),
     ("mysql_servers", "list", None, "HOST/DATABASE/USER/PASSWORD of servers for mysql look-ups; hide it"),
     ("pgsql_servers", "list", None, "HOST/DATABASE/USER/PASSWORD of servers for pgsql look-ups; hide it"),
     ("redis_servers", "list", None, "HOST/DATABASE/PASSWORD of servers for redis look-ups; hide it"),

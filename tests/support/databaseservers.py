@@ -96,3 +96,23 @@ def _process(words: list[Any], directory: Path, running: Running) -> Iterator[No
 
 def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": "/tmp"}
+
+
+@contextlib.contextmanager
+def slapd(entries: str) -> Iterator[Running]:
+    """An LDAP server with these entries (LDIF) below o=base; cn=root,o=base has the password `secret`."""
+    binary = peers.program("slapd", "slapd")
+    with _directory("ldap") as directory:
+        give(_made(directory / "db"), USER, 0o700)
+        running = Running(free_port(), directory / "pid")
+        configuration = directory / "slapd.conf"
+        schemas = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in ("core", "cosine", "inetorgperson"))
+        configuration.write_text(
+            f"{schemas}modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {running.socket}\ndatabase mdb\n"
+            f'maxsize 10000000\nsuffix "o=base"\nrootdn "cn=root,o=base"\nrootpw secret\ndirectory {directory}/db\n'
+        )
+        (directory / "entries").write_text(entries)
+        _run([binary, "-T", "add", "-f", configuration, "-l", directory / "entries"], directory)
+        words = [binary, "-f", configuration, "-h", f"ldap://127.0.0.1:{running.port}", "-d", "0"]
+        with _process(words, directory, running):
+            yield running

@@ -44,6 +44,9 @@ LOOKUPS: Final[dict[bytes, Entry]] = {
     b"dkim": Entry(_PURE + "dkim:LOOKUP", "query"),
     b"dnsdb": Entry(_PURE + "dnsdb:LOOKUP", "query"),
     b"passwd": Entry(_IMPURE + "passwd:LOOKUP", "query"),
+    b"ldap": Entry(_IMPURE + "ldap:LDAP", "query", "ldap", "ldap"),
+    b"ldapdn": Entry(_IMPURE + "ldap:LDAPDN", "query", "ldap", "ldap"),
+    b"ldapm": Entry(_IMPURE + "ldap:LDAPM", "query", "ldap", "ldap"),
     b"mysql": Entry(_IMPURE + "mysql:LOOKUP", "query", "pymysql"),
     b"pgsql": Entry(_IMPURE + "pgsql:LOOKUP", "query", "pg8000"),
     b"redis": Entry(_IMPURE + "redis:LOOKUP", "query", "redis"),
@@ -53,7 +56,7 @@ GROUP: Final = "exim_dkim.lookups"
 
 # Types that Exim has and we have not.
 _MISSING: Final = frozenset(
-    b"""dbm dbmjz dbmnz ibase ldap ldapdn ldapm lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb
+    b"""dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb
     whoson""".split()
 )
 

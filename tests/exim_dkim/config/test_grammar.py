@@ -110,6 +110,7 @@ def test_nothing_is_included_unless_it_is_given() -> None:
 PIECES = st.sampled_from(
     [name.encode() for name in OPTIONS]
     + b' |=| = |\n|\n|no_|hide |domainlist |begin |\\|"|5s|10M|0660|yes|A|Dkim_domain|#|.ifdef A|.endif'.split(b"|")
+    + [b"begin profiles\n", b"one:\n"]
 )
 
 
