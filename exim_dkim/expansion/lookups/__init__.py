@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import Files
@@ -63,7 +63,7 @@ class LookupFailed(Exception):
     """A look-up that cannot be made, such as in a file that cannot be opened; the text is the whole message."""
 
 
-class Lookup(NamedTuple):
+class Lookup:
     """A look-up type.
 
     `find` gives the value, or None if there is none; it raises LookupDeferred or LookupFailed when it could not find
@@ -73,10 +73,19 @@ class Lookup(NamedTuple):
     under a key says that the table has this very key (which `ret=key` gives back untainted), not only one like it.
     """
 
-    find: Callable[[Request], Value | None]
-    style: Style = "key"
-    quote: Callable[[bytes, bytes], bytes | None] | None = None
-    proves_key: bool = True
+    __slots__ = ("find", "proves_key", "quote", "style")
+
+    def __init__(
+        self,
+        find: Callable[[Request], Value | None],
+        style: Style = "key",
+        quote: Callable[[bytes, bytes], bytes | None] | None = None,
+        proves_key: bool = True,
+    ) -> None:
+        self.find = find
+        self.style = style
+        self.quote = quote
+        self.proves_key = proves_key
 
 
 _TYPE = lazy_pattern(

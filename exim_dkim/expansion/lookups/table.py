@@ -8,7 +8,7 @@ opens connections or databases by itself is in `exim_dkim.system.lookups`, and i
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from exim_dkim.errors import ExpansionError
 
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 Style = Literal["key", "query", "file query"]
 
 
-class Entry(NamedTuple):
+class Entry:
     """Where a type is (`module:object`), what it takes, and the client library that it needs.
 
     `library` is the library's module; the option of our package that installs it has the name of the type, or `extra`.
     """
 
-    place: str
-    style: Style = "key"
-    library: str = ""
-    extra: str = ""
+    __slots__ = ("extra", "library", "place", "style")
+
+    def __init__(self, place: str, style: Style = "key", library: str = "", extra: str = "") -> None:
+        self.place = place
+        self.style = style
+        self.library = library
+        self.extra = extra
 
 
 _PURE: Final = "exim_dkim.expansion.lookups."
