@@ -74,6 +74,8 @@ def _match(condition: Condition, state: State) -> bool:
 
     subject, items = texts_of(condition, state)
     state.value = None
+    if condition.name != b"match_ip":
+        state.captures = ()  # as in Exim, whatever comes of it
     found = match_list(condition.name.removeprefix(b"match_").decode(), subject, items.text, state)
     if found is None:
         return False
