@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exim_dkim.config.grammar import BUILT_IN_MACROS
 from exim_dkim.config.options import OPTIONS
 from exim_dkim.errors import ConfigurationError, ExpansionError
 from exim_dkim.expansion import Environment, Value, expand, split_list
@@ -40,6 +41,8 @@ def assignment(settings: Settings, name: str) -> str:
 def quoted(value: bytes) -> str:
     """A string as it can stand behind the equals sign: as it is or, where that would not do, in double quotes."""
     text = value.decode("utf-8", "surrogateescape")
+    if any(name in value for name in BUILT_IN_MACROS):  # it is not meant to be replaced
+        return '"' + "".join("\\x5f" if byte == 0x5F else _escaped(byte) for byte in value) + '"'
     if text.isprintable() and text == text.strip() and not text.startswith('"') and not text.endswith("\\"):
         return text
     return '"' + "".join(_escaped(byte) for byte in value) + '"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exim_dkim.commands.option_values import HIDDEN, assignment, quoted
@@ -97,6 +97,8 @@ def test_check_shows_them_too(config: Path, message: Path) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=30).filter(lambda value: b"\0" not in value))
+@example(b"+X:_DKIM_SIGN_HEADERS")
+@example(b"a\\")
 def test_what_is_printed_can_be_read(value: bytes) -> None:
     printed = quoted(value)
     assert "\n" not in printed
