@@ -133,7 +133,7 @@ def _step(node: Node) -> tuple[StepFunction, Any]:
     if type(node) is Item:
         return node.function, node
     if type(node) is Literal:
-        return _constant, plain(node.text.partition(b"\0")[0])
+        return _constant, plain(node.text)
     return _EVALUATORS[type(node)], node
 
 

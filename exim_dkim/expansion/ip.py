@@ -45,9 +45,9 @@ def _ipv4(text: bytes) -> int | None:
 
 def _ipv6(text: bytes) -> int | None:
     text = text.partition(b"%")[0]
-    if text.count(b"::") > 1 or b":" not in text:
-        return None
     left, gap, right = text.partition(b"::")
+    if text.count(b"::") > 1 or b":" not in text or (gap and b"." in left):
+        return None
     before, after = _groups(left), _groups(right)
     if before is None or after is None:
         return None

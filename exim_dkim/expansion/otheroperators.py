@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -135,7 +136,9 @@ def _to_alabel(operand: Value, arguments: bytes | None, state: State) -> Value:
     import idna
 
     try:
-        converted = idna.encode(text.decode("utf-8"), uts46=True)
+        # Exim leaves empty labels alone.
+        pieces = re.split(r"((?:^|(?<=\.))\.+)", text.decode())
+        converted = b"".join(idna.encode(piece, uts46=True) if piece.strip(".") else piece.encode() for piece in pieces)
     except (idna.IDNAError, UnicodeError):
         raise ExpansionError(f"error converting utf8 ({printable(text)}) to alabel: string encoding error") from None
     return Value(converted, operand.tainted)

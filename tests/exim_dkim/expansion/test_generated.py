@@ -1,0 +1,39 @@
+"""Random expansions against what the real Exim makes of them. `make differential` compares a hundred thousand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.corpus import faults, is_failure
+from tests.support.expansion import Sandbox
+from tests.support.generated import STORED, compare_generated, generate, read_stored
+
+LIVE = 10_000
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    return Sandbox(tmp_path_factory.mktemp("generated") / "sandbox")
+
+
+def test_does_what_exim_did(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The stored ones, without Exim."""
+    stored = read_stored(tmp_path)
+    assert len(stored) == STORED
+    assert not faults(stored)
+    wrong = []
+    for golden in stored:
+        ours = sandbox.ours(golden.template)
+        if ours != golden.ours and not (is_failure(ours) and is_failure(golden.ours)):
+            wrong.append((golden, ours))
+    assert not wrong
+
+
+@pytest.mark.peer("exim")
+def test_does_what_exim_does(sandbox: Sandbox) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may use Exim's -Mset")
+    assert not faults(compare_generated(sandbox, generate(LIVE, seed=7)))
