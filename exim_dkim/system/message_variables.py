@@ -194,16 +194,46 @@ def _host_part(name: bytes, port: bool) -> Callable[[MessageVariables], Value | 
 _host_address: Final = _host_part(b"host_address", False)
 
 
-def _full_host(message: MessageVariables) -> Value | None:
-    """`name (helo) [address]`, without what is not known."""
+def _names_of_host(message: MessageVariables) -> tuple[bytes, bytes | None, bytes] | None:
+    """Name, HELO and address of the client, as far as known; no HELO where it says what another one does."""
     address, name, helo = _host_address(message), message.option(b"host_name"), message.option(b"helo_name")
     if address is None:
         return None
-    shown_helo = b"" if helo is None else b"(" + helo.text + b")"
-    if name is not None and helo is not None and helo.text.lower() in (name.text.lower(), b"[" + address.text + b"]"):
-        shown_helo = b""
-    parts = [b"" if name is None else name.text, shown_helo, b"[" + address.text + b"]"]
-    return Value(b" ".join(part for part in parts if part), True)
+    same = {b"[" + address.text.lower() + b"]", b"[ipv6:" + address.text.lower() + b"]"}
+    if name is not None:
+        same.add(name.text.lower())
+    shown = None if helo is None or helo.text.lower() in same else helo.text
+    return b"" if name is None else name.text, shown, b"[" + address.text + b"]"
+
+
+def _full_host(message: MessageVariables) -> Value | None:
+    """`name (helo) [address]`, without what is not known."""
+    names = _names_of_host(message)
+    if names is None:
+        return None
+    name, helo, address = names
+    said = message.option(b"helo_name")
+    if not name and said is not None:
+        helo = said.text  # shown in any case
+    return Value(b" ".join(part for part in (name, b"" if helo is None else b"(" + helo + b")", address) if part), True)
+
+
+def _received_host(message: MessageVariables) -> Value | None:
+    """The client as in Received: fields, `name ([address] helo=… ident=…)`."""
+    names = _names_of_host(message)
+    if names is None:
+        return None
+    name, helo, address = names
+    ident = message.option(b"ident")
+    parts = [address] if name else []
+    if helo is not None:
+        parts.append(b"helo=" + helo)
+    if ident is not None:
+        parts.append(b"ident=" + ident.text)
+    if not parts:
+        return Value(address, True)
+    blank = b"\n\t" if name and helo is not None and ident is not None else b" "
+    return Value((name or address) + blank + b"(" + b" ".join(parts) + b")", True)
 
 
 def _number(compute: Callable[[MessageVariables], int]) -> Callable[[MessageVariables], Value]:
@@ -267,6 +297,7 @@ _COMPUTED: Final[dict[bytes, Callable[[MessageVariables], Value | None]]] = {
     b"sender_fullhost": _full_host,
     b"sender_host_address": _host_address,
     b"sender_host_port": _host_part(b"host_address", True),
+    b"sender_rcvhost": _received_host,
     b"smtp_active_hostname": _active_hostname,
     b"tls_in_bits": lambda message: plain(b"0"),
     b"tls_in_resumption": _resumption,

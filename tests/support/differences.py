@@ -65,6 +65,7 @@ DIFFERENCES = (
     _row("from-utf8"),
     _row("newer"),
     _row("ret-key"),
+    _row("taint"),
     _row("limits"),
 )
 

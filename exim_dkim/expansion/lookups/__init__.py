@@ -217,7 +217,7 @@ def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Loo
     found = ask(key.text)
     if found is not None:
         if kind.least is not None:
-            state.captures = (plain(b""), plain(b""), plain(key.text))
+            state.captures = (plain(b""), plain(b""), key)
         return found, True
     if kind.least is not None:
         found = _search_partial(kind, key, state, ask)
@@ -240,7 +240,7 @@ def _search_partial(kind: LookupType, key: Value, state: State, ask: Callable[[b
     if affix:
         found = ask(affix + key.text)
         if found is not None:
-            state.captures = (plain(b""), plain(b""), plain(key.text))
+            state.captures = (plain(b""), plain(b""), key)
             return found
     labels = key.text.split(b".")
     for cut in range(1, len(labels) - kind.least + 1):
@@ -253,7 +253,7 @@ def _search_partial(kind: LookupType, key: Value, state: State, ask: Callable[[b
             wild = affix[:-1] if len(affix) > 1 and affix.endswith(b".") else affix
         found = ask(wild)
         if found is not None:
-            state.captures = (plain(b""), Value(b".".join(labels[:cut]), key.tainted), plain(rest))
+            state.captures = (plain(b""), Value(b".".join(labels[:cut]), key.tainted), Value(rest, key.tainted))
             return found
     return None
 

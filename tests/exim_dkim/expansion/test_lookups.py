@@ -94,7 +94,7 @@ def test_a_type_in_its_parts() -> None:
         (b"${lookup{x$sender_host_name}lsearch*,ret=key{/table}}", b"xMail.Example", True),
         (b"${lookup{x$sender_host_name}lsearch*{/table}{$1}}", b"xMail.Example", True),
         (b"${lookup{x.$sender_host_name}partial-lsearch{/table}{$1,$2}}", b"x,Mail.Example", True),
-        (b"${lookup{x.$sender_host_name}partial-lsearch{/table}{$2}}", b"Mail.Example", False),
+        (b"${lookup{x.$sender_host_name}partial-lsearch{/table}{$2}}", b"Mail.Example", True),
         (b"${lookup{key}dsearch,ret=full{/dir}}", b"/dir/key", False),
         (b"${lookup{link}dsearch,filter=file{/dir}{$value}{none}}", b"none", False),
     ],

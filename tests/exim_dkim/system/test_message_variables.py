@@ -21,9 +21,9 @@ caller_uid host_lookup_deferred interface_address interface_port local_scan_data
 message_body message_body_end message_body_size message_exim_id message_linecount message_size message_smtputf8
 originator_gid originator_uid received_count received_ip_address received_port received_protocol received_time
 recipients_count sender_address sender_address_domain sender_address_local_part sender_fullhost sender_helo_name
-sender_host_address sender_host_authenticated sender_host_port sender_ident smtp_active_hostname spam_bar spam_score
-spam_score_int tls_cipher tls_in_bits tls_in_certificate_verified tls_in_cipher tls_in_ocsp tls_in_peerdn
-tls_in_resumption tls_in_sni tls_in_ver
+sender_host_address sender_host_authenticated sender_host_port sender_ident sender_rcvhost smtp_active_hostname
+spam_bar spam_score spam_score_int tls_cipher tls_in_bits tls_in_certificate_verified tls_in_cipher tls_in_ocsp
+tls_in_peerdn tls_in_resumption tls_in_sni tls_in_ver
 """
 VARIABLES = NAMES.split()
 OPTIONS = [
@@ -34,6 +34,11 @@ OPTIONS = [
     b"--host_address [::1]:25\n--helo_name [::1]\n",
     b"--helo_name [1.2.3.4]\n--host_name r.ex\n--host_address [1.2.3.4]:0\n",
     b"--helo_name onlyhelo\n",
+    b"--helo_name h.ex\n--host_name r.ex\n--host_address [1.2.3.4]:5\n",
+    b"--helo_name h.ex\n--host_name r.ex\n--host_address [1.2.3.4]:5\n-ident joe\n",
+    b"--helo_name [IPv6:2001:DB8::1]\n--host_address [2001:db8::1]:25\n-ident joe\n",
+    b"--helo_name [1.2.3.5]\n--host_address [1.2.3.4]:5\n",
+    b"--host_address [1.2.3.4]:5\n",
     b"--host_address 1.2.3.4.55\n-interface_address 1.2.3.5.25\n",
     b"-host_address [1.2.3.4]:5\n-helo_name \n",
     b"-auth_id me\n-auth_sender me@x\n-host_auth plain\n-local\n-ident me\n",
