@@ -6,7 +6,8 @@ ends (`message.to_wire`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from exim_dkim.canonical import BODY_CANONICALIZATIONS
 from exim_dkim.config.options import DEFAULT_SIGN_HEADERS
@@ -25,14 +26,15 @@ from exim_dkim.resolver import Resolver
 _POLICY = VerificationPolicy()
 
 
-async def verify(
+def verify(
     message: bytes, resolver: Resolver, *, now: float, policy: VerificationPolicy = _POLICY
-) -> tuple[Verdict, ...]:
-    """The verdicts on all DKIM signatures of `message`, in the order they stand; none for an unsigned message.
+) -> Coroutine[Any, Any, tuple[Verdict, ...]]:
+    """To be awaited: the verdicts on all DKIM signatures of `message`, in the order they stand.
 
-    `now` is in seconds since the epoch. Never raises for what is in the message or in DNS.
+    There are none for an unsigned message. `now` is in seconds since the epoch. Nothing is raised for what is in the
+    message or in DNS.
     """
-    return await _verify.verify(parse_message(to_wire(message)), resolver, policy, now)
+    return _verify.verify(parse_message(to_wire(message)), resolver, policy, now)
 
 
 def verify_blocking(
