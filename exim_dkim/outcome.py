@@ -23,6 +23,18 @@ class DkimResult(enum.Enum):
     PERMERROR = "permerror"
 
 
+class SpfResult(enum.Enum):
+    """Results of SPF and Sender ID (RFC 8601 §2.7.2, RFC 7208 §2.6)."""
+
+    NONE = "none"
+    PASS = "pass"
+    FAIL = "fail"
+    SOFTFAIL = "softfail"
+    NEUTRAL = "neutral"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
 @enum.unique
 class DkimReason(enum.Enum):
     """Every way in which the verification of one DKIM signature can end."""
