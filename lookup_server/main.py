@@ -10,10 +10,10 @@ from contextlib import suppress
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.files import read_configuration
+from exim_dkim.system.listeners import Listener, close_listeners, open_listeners
+from exim_dkim.system.logs import configure_log
 from exim_dkim.system.preload import preload
-from lookup_server.listeners import Listener, open_listeners
-from lookup_server.logs import configure_log
-from lookup_server.privileges import drop_privileges, wanted_account
+from exim_dkim.system.privileges import drop_privileges, wanted_account
 from lookup_server.server import Server
 
 
@@ -29,7 +29,7 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
 
     settings = read()
     account = wanted_account(settings)
-    configure_log(settings, foreground)
+    configure_log(settings, foreground, "lookup_server")
     listeners = open_listeners(settings, account, os.environ)
     pid_file = settings.string("pid_file_path")
     try:
@@ -39,9 +39,7 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
         drop_privileges(account)
         asyncio.run(_serve(settings, read, listeners))
     finally:
-        for listener in listeners:
-            listener.socket.close()
-            listener.remove()
+        close_listeners(listeners)
         if pid_file:
             with suppress(OSError):
                 os.unlink(pid_file)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from exim_dkim.printable import one_line as one_line
 
 MAX_REPLY: Final = 64 * 1024
 """Bytes of a reply: what an Exim variable can reasonably hold."""
@@ -11,18 +12,10 @@ MAX_REPLY: Final = 64 * 1024
 DEFER: Final = b"defer"
 PONG: Final = b"pong"
 
-_NOT_PRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def one_line(text: str, limit: int = MAX_REPLY) -> str:
-    """`text` in one printable line of at most `limit` characters."""
-    text = _NOT_PRINTABLE.sub(" ", text).strip()
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
 
 def format_reply(text: str) -> bytes:
     """The bytes of a reply; `defer` for an empty one."""
-    return one_line(text).encode("utf-8", "backslashreplace")[:MAX_REPLY] or DEFER
+    return one_line(text, MAX_REPLY).encode("utf-8", "backslashreplace")[:MAX_REPLY] or DEFER
 
 
 def format_error(text: str) -> bytes:

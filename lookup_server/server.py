@@ -18,9 +18,9 @@ from exim_dkim.config.options import OPTIONS
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError, EximDkimError
 from exim_dkim.system.dns import open_resolver
+from exim_dkim.system.listeners import Listener
+from exim_dkim.system.notify import notify
 from lookup_server.connection import LINGER, Connection
-from lookup_server.listeners import Listener
-from lookup_server.notify import notify
 from lookup_server.service import Service
 
 HELD_REQUESTS: Final = 4

@@ -18,8 +18,8 @@ import pytest
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
+from exim_dkim.system.listeners import Listener, open_listeners
 from lookup_server.connection import LINGER, Connection
-from lookup_server.listeners import Listener, open_listeners
 from lookup_server.server import Server
 from lookup_server.service import Service
 from tests.support.mail import MESSAGE, record, signed

@@ -1,4 +1,6 @@
-"""Listening sockets: made from `lookup_listen`, or inherited from systemd (sd_listen_fds(3)).
+"""Listening sockets: made as an option says, or inherited from systemd (sd_listen_fds(3)).
+
+The options of a front end have its name in front: `lookup_listen`, `lookup_socket_mode`, `milter_listen` …
 
 A Unix socket is bound under another name, gets its mode and owner, and is then renamed into place. So there is no
 moment with a wrong mode, and a stale socket is replaced; one that a live server listens on is left alone.
@@ -10,14 +12,14 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.lookup_client import Address, parse_address
-from lookup_server.privileges import Account, group_id, user_id
+from exim_dkim.system.privileges import Account, group_id, user_id
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted: more than Exim processes that one host runs at once."""
@@ -27,12 +29,16 @@ FIRST_INHERITED: Final = 3
 
 
 class Listener(NamedTuple):
-    """A socket that listens. `local`: a Unix socket. `inode`: of the file that `remove` may remove."""
+    """A socket that listens. `local`: a Unix socket. `inode`: of the file that `remove` may remove.
+
+    `label`: the name that a systemd unit gives to a socket (FileDescriptorName=).
+    """
 
     socket: socket.socket
     name: str
     local: bool
     inode: int = 0
+    label: str = ""
 
     def remove(self) -> None:
         """Removes the socket's file, if it is still ours."""
@@ -41,22 +47,45 @@ class Listener(NamedTuple):
                 os.unlink(self.name)
 
 
+class Wanted(NamedTuple):
+    """Sockets that an option asks for: `option` is set in `settings`, `items` are its elements, `parse` reads one.
+
+    The options beside it (`lookup_socket_mode` …) begin like `option`.
+    """
+
+    settings: Settings
+    option: str
+    items: Sequence[str]
+    parse: Callable[[str], Address]
+
+    @property
+    def prefix(self) -> str:
+        """`lookup` or `milter`."""
+        return self.option.partition("_")[0]
+
+
 def open_listeners(settings: Settings, account: Account | None, environ: MutableMapping[str, str]) -> list[Listener]:
-    """The sockets to serve; `ConfigurationError` when one cannot be had. `account`: whom Unix sockets belong to."""
+    """The look-up server's sockets; `ConfigurationError` when one cannot be had."""
     listeners = inherited_listeners(environ)
-    if listeners:
-        return listeners
-    place = settings.place("lookup_listen")
+    wanted = Wanted(settings, "lookup_listen", settings.items("lookup_listen"), parse_address)
+    return listeners or listen(wanted, account)
+
+
+def listen(wanted: Wanted, account: Account | None) -> list[Listener]:
+    """The sockets wanted; `ConfigurationError` when one cannot be had. `account`: whom Unix sockets belong to."""
+    place = wanted.settings.place(wanted.option)
+    listeners: list[Listener] = []
+    item = ""
     try:
-        for item in settings.items("lookup_listen"):
-            listeners.append(_listen(parse_address(item), settings, account))
+        for item in wanted.items:
+            listeners.append(_listen(wanted.parse(item), wanted, account))
         if not listeners:
-            raise ConfigurationError("lookup_listen: there is no socket to listen on", *place)
+            raise ConfigurationError(f"{wanted.option}: there is no socket to listen on", *place)
     except (ValueError, OSError) as error:
-        _close(listeners)
-        raise ConfigurationError(f"lookup_listen: {item}: {_reason(error, item)}", *place) from None
+        close_listeners(listeners)
+        raise ConfigurationError(f"{wanted.option}: {item}: {_reason(error, item)}", *place) from None
     except ConfigurationError:
-        _close(listeners)
+        close_listeners(listeners)
         raise
     return listeners
 
@@ -64,17 +93,19 @@ def open_listeners(settings: Settings, account: Account | None, environ: Mutable
 def inherited_listeners(environ: MutableMapping[str, str]) -> list[Listener]:
     """The sockets that systemd has opened for this process; none without it."""
     number, for_pid = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
-    environ.pop("LISTEN_FDNAMES", None)
+    labels = environ.pop("LISTEN_FDNAMES", "").split(":")
     if not number.isdecimal() or for_pid != str(os.getpid()):
         return []
     listeners = []
-    for descriptor in range(FIRST_INHERITED, FIRST_INHERITED + int(number)):
+    for index in range(int(number)):
+        descriptor = FIRST_INHERITED + index
         os.set_inheritable(descriptor, False)
         inherited = socket.socket(fileno=descriptor)
         if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise ConfigurationError(f"the inherited descriptor {descriptor} is not a listening stream socket")
         local = inherited.family == socket.AF_UNIX
-        listeners.append(Listener(inherited, f"{inherited.getsockname()} (inherited)", local))
+        label = labels[index] if index < len(labels) else ""
+        listeners.append(Listener(inherited, f"{inherited.getsockname()} (inherited)", local, label=label))
     return listeners
 
 
@@ -87,9 +118,9 @@ def _reason(error: ValueError | OSError, item: str) -> str:
     return error.strerror or str(error)
 
 
-def _listen(address: Address, settings: Settings, account: Account | None) -> Listener:
+def _listen(address: Address, wanted: Wanted, account: Account | None) -> Listener:
     if address.path:
-        return _listen_unix(address.path, settings, account)
+        return _listen_unix(address.path, wanted, account)
     family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -104,7 +135,7 @@ def _listen(address: Address, settings: Settings, account: Account | None) -> Li
     return Listener(listener, str(address), local=False)
 
 
-def _listen_unix(path: str, settings: Settings, account: Account | None) -> Listener:
+def _listen_unix(path: str, wanted: Wanted, account: Account | None) -> Listener:
     directory = os.path.dirname(path)
     _make_directory(directory, account)
     _refuse_if_taken(path)
@@ -114,8 +145,8 @@ def _listen_unix(path: str, settings: Settings, account: Account | None) -> List
         with suppress(FileNotFoundError):
             os.unlink(new)
         listener.bind(new)
-        os.chmod(new, settings.integer("lookup_socket_mode"))
-        os.chown(new, *_owner(settings, account))
+        os.chmod(new, wanted.settings.integer(f"{wanted.prefix}_socket_mode"))
+        os.chown(new, *_owner(wanted, account))
         listener.listen(BACKLOG)
         os.rename(new, path)
     except (OSError, ConfigurationError):
@@ -153,15 +184,19 @@ def _refuse_if_taken(path: str) -> None:
     raise OSError(errno.EADDRINUSE, "another server listens there")
 
 
-def _owner(settings: Settings, account: Account | None) -> tuple[int, int]:
+def _owner(wanted: Wanted, account: Account | None) -> tuple[int, int]:
     """Owner and group for the socket; -1 leaves what is."""
-    owner, group = settings.string("lookup_socket_owner"), settings.string("lookup_socket_group")
-    uid = user_id(owner, settings, "lookup_socket_owner") if owner else account.uid if account else -1
-    gid = group_id(group, settings, "lookup_socket_group") if group else account.gid if account else -1
+    settings, option = wanted.settings, f"{wanted.prefix}_socket_owner"
+    owner = settings.string(option)
+    uid = user_id(owner, settings, option) if owner else account.uid if account else -1
+    option = f"{wanted.prefix}_socket_group"
+    group = settings.string(option)
+    gid = group_id(group, settings, option) if group else account.gid if account else -1
     return uid, gid
 
 
-def _close(listeners: Sequence[Listener]) -> None:
+def close_listeners(listeners: Sequence[Listener]) -> None:
+    """Closes sockets, and removes their files."""
     for listener in listeners:
         listener.socket.close()
         listener.remove()

@@ -12,7 +12,7 @@ import pytest
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from lookup_server.privileges import Account, drop_privileges, wanted_account
+from exim_dkim.system.privileges import Account, drop_privileges, wanted_account
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 
@@ -70,7 +70,7 @@ def test_what_is_not_permitted_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _DROPPED = """
 import os
-from lookup_server.privileges import Account, drop_privileges
+from exim_dkim.system.privileges import Account, drop_privileges
 drop_privileges(Account("other", 4242, 4343, (4343, 4444)))
 print(os.getresuid(), os.getresgid(), os.getgroups())
 try:

@@ -11,13 +11,11 @@ from typing import Final
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from lookup_server.reply import one_line
+from exim_dkim.printable import one_line
 
 SYSLOG_SOCKET: Final = "/dev/log"
 MAX_LINE: Final = 1000
 """RFC 3164 §4.1: a syslog packet has at most 1024 bytes."""
-
-log = logging.getLogger("lookup_server")
 
 
 class _OneLine(logging.Formatter):
@@ -81,8 +79,9 @@ def _connect_syslog() -> socket.socket:
     return syslog
 
 
-def configure_log(settings: Settings, foreground: bool) -> None:
-    """Directs the log as the options say; to standard error in the foreground. `ConfigurationError`."""
+def configure_log(settings: Settings, foreground: bool, logger: str, level: int = logging.INFO) -> None:
+    """Directs a logger as the options say; to standard error in the foreground. `ConfigurationError`."""
+    log = logging.getLogger(logger)
     destination = settings.string("log_destination")
     if destination not in ("syslog", "stderr"):
         raise ConfigurationError("log_destination: want syslog or stderr", *settings.place("log_destination"))
@@ -101,7 +100,7 @@ def configure_log(settings: Settings, foreground: bool) -> None:
         log.removeHandler(old)
         old.close()
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(level)
     log.propagate = False
     if trouble:
         log.warning(trouble)

@@ -12,8 +12,8 @@ import pytest
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from lookup_server import logs
-from lookup_server.logs import MAX_LINE, configure_log
+from exim_dkim.system import logs
+from exim_dkim.system.logs import MAX_LINE, configure_log
 
 log = logging.getLogger("lookup_server")
 
@@ -43,7 +43,11 @@ def settings_for(text: str = "") -> Settings:
 
 
 def test_syslog(syslog: socket.socket) -> None:
-    configure_log(settings_for("syslog_facility = local3\nsyslog_processname = eximdkim"), foreground=False)
+    configure_log(
+        settings_for("syslog_facility = local3\nsyslog_processname = eximdkim"),
+        foreground=False,
+        logger="lookup_server",
+    )
     log.info("good\n%s", "caf\u00e9\x1b")
     packet = syslog.recv(4096)
     assert packet.startswith(b"<158>eximdkim[")
@@ -55,7 +59,7 @@ def test_syslog(syslog: socket.socket) -> None:
 
 
 def test_a_syslog_that_is_stuck_or_gone_blocks_nobody(syslog: socket.socket) -> None:
-    configure_log(settings_for(), foreground=False)
+    configure_log(settings_for(), foreground=False, logger="lookup_server")
     for _ in range(5000):
         log.info("y" * 900)
     syslog.close()
@@ -63,7 +67,7 @@ def test_a_syslog_that_is_stuck_or_gone_blocks_nobody(syslog: socket.socket) -> 
 
 
 def test_a_syslog_that_restarts_is_found_again(syslog: socket.socket, tmp_path: Path) -> None:
-    configure_log(settings_for(), foreground=False)
+    configure_log(settings_for(), foreground=False, logger="lookup_server")
     syslog.close()
     (tmp_path / "log").unlink()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
@@ -78,7 +82,7 @@ def test_without_syslog_standard_error(
 ) -> None:
     monkeypatch.setattr(logs, "SYSLOG_SOCKET", str(tmp_path / "missing"))
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
-    configure_log(settings_for(), foreground=False)
+    configure_log(settings_for(), foreground=False, logger="lookup_server")
     log.info("a\nb")
     first, second = capsys.readouterr().err.splitlines()
     assert "syslog cannot be reached" in first
@@ -94,7 +98,7 @@ def test_standard_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")
-    configure_log(settings_for(text), foreground)
+    configure_log(settings_for(text), foreground, "lookup_server")
     log.warning("careful")
     assert capsys.readouterr().err == "<4>careful\n"
 
@@ -102,4 +106,4 @@ def test_standard_error(
 @pytest.mark.parametrize("text", ["log_destination = file", "syslog_facility = nonsense"])
 def test_options_without_sense(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"line 1 of test\.conf"):
-        configure_log(settings_for(text), foreground=False)
+        configure_log(settings_for(text), foreground=False, logger="lookup_server")

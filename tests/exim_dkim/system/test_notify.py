@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookup_server.notify import notify
+from exim_dkim.system.notify import notify
 
 
 @pytest.mark.parametrize("abstract", [False, True])

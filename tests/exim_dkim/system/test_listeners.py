@@ -15,8 +15,8 @@ import pytest
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from lookup_server.listeners import Listener, inherited_listeners, open_listeners
-from lookup_server.privileges import Account
+from exim_dkim.system.listeners import Listener, inherited_listeners, open_listeners
+from exim_dkim.system.privileges import Account
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change owners")
 
