@@ -10,7 +10,7 @@ from exim_dkim.printable import one_line
 @pytest.mark.parametrize(
     ("text", "limit", "line"),
     [
-        (" two\r\n lines\x00\x1b ", 80, "two lines"),
+        (" two\r\n lines\x00\x1b ", 80, "two  lines"),
         ("caf\u00e9\u2028next", 80, "caf\u00e9 next"),
         ("x" * 20, 10, "x" * 7 + "..."),
         ("x" * 10, 10, "x" * 10),
