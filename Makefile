@@ -12,7 +12,7 @@ APT ?= yes
 TESTS ?= tests
 # Processes of pytest. Files stay together, since a file's tests share their Exims and their look-up server.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] || n=4; echo $$n)
-ANALYSED := exim_dkim lookup_server transport_wrapper tests bench examples
+ANALYSED := exim_dkim lookup_server milter_server transport_wrapper tests bench examples
 
 RUN := $(VENV)/bin/python
 PYTEST := -m pytest -n $(JOBS) --dist loadfile -q
@@ -66,7 +66,7 @@ bench: setup
 
 clean:
 	rm -rf build dist bench/build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
-	find exim_dkim lookup_server transport_wrapper tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+	find exim_dkim lookup_server milter_server transport_wrapper tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
 	rm -rf .venv .venv-*

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("exim_dkim", "lookup_server", "transport_wrapper")
+PACKAGES = ("exim_dkim", "lookup_server", "milter_server", "transport_wrapper")
 IMPURE = {
     "asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "pathlib", "logging", "syslog", "dns",
 }  # fmt: skip
