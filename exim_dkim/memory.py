@@ -9,6 +9,7 @@ dictionary does not exist (NXDOMAIN); a name that is there with another type onl
         "slow._domainkey.example.org": Trouble.TIMEOUT,             # any trouble, for every type
         ("mail.example.org", RecordType.A): "192.0.2.1",            # other types are named
         ("example.org", RecordType.MX): "10 mail.example.org",
+        "www.example.org": Alias("mail.example.org"),               # a CNAME, for every type
     })
 """
 
@@ -18,8 +19,18 @@ from collections.abc import Mapping, Sequence
 
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 
+MAX_ALIASES = 8
+"""How many CNAMEs are followed for one question; a longer chain, or a loop, is SERVFAIL."""
+
+
+class Alias(str):
+    """The name that a CNAME leads to."""
+
+    __slots__ = ()
+
+
 Value = str | bytes | Trouble | Sequence[str | bytes]
-"""What a name holds: one record, several, none (an empty sequence: no data) or a trouble."""
+"""What a name holds: one record, several, none (an empty sequence: no data), a trouble or an alias."""
 
 Key = str | tuple[str, RecordType]
 """A name (its TXT records; with a `Trouble`, every type) or a name and a type. Case and a final dot do not matter."""
@@ -34,6 +45,7 @@ class MemoryResolver:
         self.asked: list[Question] = []
         self._records: dict[Question, tuple[bytes, ...] | Trouble] = {}
         self._troubles: dict[str, Trouble] = {}
+        self._aliases: dict[str, str] = {}
         self._names: set[str] = set()
         for key, value in records.items():
             self._add(key, value)
@@ -43,6 +55,9 @@ class MemoryResolver:
             name = fold_name(key)
             if isinstance(value, Trouble):
                 self._troubles[name] = value
+                return
+            if isinstance(value, Alias):
+                self._aliases[name] = fold_name(value)
                 return
             question = Question(name, RecordType.TXT)
         else:
@@ -66,7 +81,16 @@ class MemoryResolver:
         found = self._records.get(Question(name, record_type)) or self._troubles.get(name)
         if found:
             return found
+        if name in self._aliases:
+            return self._follow(name, record_type)
         return Trouble.NO_DATA if name in self._names else Trouble.NXDOMAIN
+
+    def _follow(self, name: str, record_type: RecordType) -> tuple[bytes, ...] | Trouble:
+        for _ in range(MAX_ALIASES):
+            name = self._aliases[name]
+            if name not in self._aliases:
+                return self._look_up(name, record_type)
+        return Trouble.SERVFAIL
 
 
 def fold_name(name: str) -> str:

@@ -91,3 +91,48 @@ class DkimReason(enum.Enum):
         """The RFC 8601 word."""
         self.text = text
         """A sentence for people, without a full stop."""
+
+
+@enum.unique
+class SpfReason(enum.Enum):
+    """Every way in which the evaluation of one SPF identity can end."""
+
+    # A mechanism matched, or none did (RFC 7208 §4.6.2, §4.7)
+    MATCHED_PASS = (SpfResult.PASS, "the domain permits this client")
+    MATCHED_FAIL = (SpfResult.FAIL, "the domain says that this client is not permitted")
+    MATCHED_SOFTFAIL = (SpfResult.SOFTFAIL, "the domain says that this client is probably not permitted")
+    MATCHED_NEUTRAL = (SpfResult.NEUTRAL, "the domain says nothing about this client")
+    NO_MATCH = (SpfResult.NEUTRAL, "nothing in the domain's record matches this client")
+
+    # There is nothing to evaluate (RFC 7208 §2.4, §4.3, §4.5)
+    NO_CLIENT = (SpfResult.NONE, "the message came from no host")
+    NO_DOMAIN = (SpfResult.NONE, "there is no domain to ask")
+    DOMAIN_LITERAL = (SpfResult.NONE, "an address literal stands where the domain should be")
+    SINGLE_LABEL = (SpfResult.NONE, "the domain has a single label only")
+    MALFORMED_DOMAIN = (SpfResult.NONE, "the domain is not well-formed")
+    DOMAIN_TOO_LONG = (SpfResult.NONE, "the domain is longer than DNS can hold")
+    NXDOMAIN = (SpfResult.NONE, "the domain does not exist in DNS")
+    NO_RECORD = (SpfResult.NONE, "the domain has no SPF record")
+
+    # The record, or one that it leads to, cannot be used (RFC 7208 §4.5, §4.6, §5, §6)
+    SEVERAL_RECORDS = (SpfResult.PERMERROR, "there is more than one SPF record at a domain")
+    RECORD_TOO_LONG = (SpfResult.PERMERROR, "an SPF record is longer than is looked at")
+    NOT_ASCII = (SpfResult.PERMERROR, "an SPF record is not in ASCII")
+    BAD_SYNTAX = (SpfResult.PERMERROR, "an SPF record is not well-formed")
+    INCLUDE_WITHOUT_RECORD = (SpfResult.PERMERROR, "an included domain has no SPF record")
+    REDIRECT_WITHOUT_RECORD = (SpfResult.PERMERROR, "the domain of redirect= has no SPF record")
+    TOO_MANY_LOOKUPS = (SpfResult.PERMERROR, "the records need more DNS look-ups than are permitted")
+    TOO_MANY_VOID_LOOKUPS = (SpfResult.PERMERROR, "too many DNS look-ups found nothing")
+    TOO_MANY_MX = (SpfResult.PERMERROR, "a domain has more MX records than are permitted")
+
+    # Trying again may help (RFC 7208 §2.6.6, §4.6.4)
+    SERVFAIL = (SpfResult.TEMPERROR, "the name servers failed")
+    TIMEOUT = (SpfResult.TEMPERROR, "the name servers did not answer in time")
+    TIME_LIMIT = (SpfResult.TEMPERROR, "the evaluation took longer than is permitted")
+    INTERNAL_ERROR = (SpfResult.TEMPERROR, "evaluation failed for an internal reason; see the log")
+
+    def __init__(self, result: SpfResult, text: str) -> None:
+        self.result = result
+        """The RFC 8601 word."""
+        self.text = text
+        """A sentence for people, without a full stop."""
