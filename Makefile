@@ -3,12 +3,14 @@
 #   PYTHON=/path/to/python3.12   another interpreter than the one that .ci/setup finds
 #   VENV=.venv-mine              another directory for the virtual environment
 #   APT=no                       leave Debian packages alone, even for root
+#   MAIL_SERVERS=/a/directory   where Sendmail and Postfix are unpacked for the tests, instead of /var/cache/exim-dkim-tests
 #   TESTS="tests/end_to_end -k split"   arguments for pytest
 
 SHELL := /bin/sh
 VENV ?= .venv
 PYTHON ?=
 APT ?= yes
+MAIL_SERVERS ?= /var/cache/exim-dkim-tests
 TESTS ?= tests
 # Processes of pytest. Files stay together, since a file's tests share their Exims and their look-up server.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -lt 4 ] || n=4; echo $$n)
@@ -18,7 +20,7 @@ RUN := $(VENV)/bin/python
 PYTEST := -m pytest -n $(JOBS) --dist loadfile -q
 LINT := $(RUN) -m ruff check --quiet $(ANALYSED) && $(RUN) -m ruff format --check --quiet $(ANALYSED) \
 	&& $(RUN) -m mypy --strict --no-error-summary $(ANALYSED)
-export APT PYTHON
+export APT PYTHON MAIL_SERVERS
 
 .PHONY: help setup demo test test-all differential lint format bench clean distclean
 

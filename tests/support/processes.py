@@ -35,10 +35,10 @@ def open_to_others(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def shared_directory(prefix: str) -> Iterator[Path]:
-    """A new directory that every user can enter, removed at the end; $TMPDIR may be private, /tmp is not."""
+def shared_directory(prefix: str, place: Path | None = None) -> Iterator[Path]:
+    """A new directory in `place` that every user can enter, removed at the end; $TMPDIR may be private, /tmp is not."""
     places = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))
-    place = next(place for place in places if place.is_dir() and open_to_others(place.resolve()))
+    place = place or next(place for place in places if place.is_dir() and open_to_others(place.resolve()))
     directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     directory.chmod(0o755)
     leftovers().note("directory", directory)

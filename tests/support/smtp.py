@@ -26,8 +26,8 @@ class Reply(NamedTuple):
 class Client:
     """One SMTP connection. Nothing is changed on the way out but what the method says."""
 
-    def __init__(self, port: int, *, source: str = "127.0.0.1") -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE, source_address=(source, 0))
+    def __init__(self, port: int, *, source: str = "127.0.0.1", host: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection((host, port), PATIENCE, source_address=(source, 0))
         self._input = self._socket.makefile("rb")
         self.banner = self.reply()
 
@@ -64,9 +64,9 @@ class Client:
     def hello(self, name: str = "client.example") -> Reply:
         return self.command(f"EHLO {name}")
 
-    def envelope(self, sender: str, recipients: Sequence[str]) -> Reply:
-        """MAIL and RCPT; the first reply that is not 2xx, else the last."""
-        answer = self.command(f"MAIL FROM:<{sender}>")
+    def envelope(self, sender: str, recipients: Sequence[str], parameters: str = "") -> Reply:
+        """MAIL, with what may follow the address, and RCPT; the first reply that is not 2xx, else the last."""
+        answer = self.command(f"MAIL FROM:<{sender}>{parameters}")
         for recipient in recipients:
             if answer.code // 100 != 2:
                 break
