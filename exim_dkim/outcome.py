@@ -136,3 +136,21 @@ class SpfReason(enum.Enum):
         """The RFC 8601 word."""
         self.text = text
         """A sentence for people, without a full stop."""
+
+
+@enum.unique
+class SenderIdReason(enum.Enum):
+    """Every way in which a Sender ID check can end."""
+
+    # No purported responsible address (RFC 4407 §2 step 6); its word as in RFC 5451 §2.4.2
+    PRA_MISSING = (SpfResult.PERMERROR, "no header field says who is responsible for the message")
+    PRA_SEVERAL_FIELDS = (SpfResult.PERMERROR, "several header fields say who is responsible for the message")
+    PRA_SEVERAL_MAILBOXES = (SpfResult.PERMERROR, "the responsible header field has several mailboxes")
+    PRA_MALFORMED = (SpfResult.PERMERROR, "the responsible header field is malformed")
+    PRA_BAD_DOMAIN = (SpfResult.PERMERROR, "the responsible address has no usable domain")
+
+    def __init__(self, result: SpfResult, text: str) -> None:
+        self.result = result
+        """The RFC 8601 word."""
+        self.text = text
+        """A sentence for people, without a full stop."""

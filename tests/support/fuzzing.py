@@ -36,6 +36,14 @@ from exim_dkim.taglist import parse_tag_list
 from exim_dkim.words import parse_key
 from lookup_server.request import RequestError, RequestReader, parse_request
 from tests.support import naive
+from tests.support.fuzzing_addresses import (
+    HEADER_TOKENS,
+    HEADERS,
+    MAILBOX_TOKENS,
+    MAILBOXES,
+    mailboxes,
+    responsible_address,
+)
 from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
 from transport_wrapper.arguments import UsageError, parse_arguments
@@ -232,6 +240,8 @@ TARGETS = (
     ),
     Target("selector", Selector.parse, (ParseError,), [b"s2048", b"a.b"], [b".", b"-", b"_", b"xn--"]),
     Target("address", split_address, (ParseError,), [b"alice@example.org", b'"a@b"@example.org'], [b"@", b".", b'"']),
+    Target("mailboxes", mailboxes, (ParseError,), MAILBOXES, MAILBOX_TOKENS),
+    Target("responsible address", responsible_address, (), HEADERS, HEADER_TOKENS),
     Target("key of a look-up", parse_key, (ParseError,), [b"example.org", b"a@example.org", b"@x.y"], [b"@", b"."]),
     Target(
         "private key", load_private_key, (KeyFormatError,), _PRIVATE_KEYS, [b"-----", b"\n", b"RSA ", b"BEGIN ", b"="]
