@@ -1,0 +1,123 @@
+"""What sender authentication found about one message, and the Authentication-Results field that says so (RFC 8601).
+
+Pure values. `system.authenticate` finds them out; front ends tell them.
+"""
+
+from __future__ import annotations
+
+import binascii
+import enum
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from exim_dkim.authres import AuthenticationResults, MethodResult, Property, format_authres
+from exim_dkim.dkim.signature import Signature
+from exim_dkim.dkim.verify import Verdict
+from exim_dkim.envelope import Envelope
+from exim_dkim.outcome import DkimResult
+
+MAX_TOLD: Final = 20
+"""Signatures that one field tells of; a header can hold thousands. Those that pass come first when not all do."""
+B_CHARACTERS: Final = 8
+"""Characters of b= that header.b shows at least (RFC 6008 §4)."""
+
+
+class Method(enum.Enum):
+    """What can be asked for. `word` is the method's name in RFC 8601 §2.7."""
+
+    DKIM = "dkim"
+    DOMAINKEYS = "domainkeys"
+    SPF = "spf"
+    SPF_HELO = "spf helo"
+    SENDERID = "sender-id"
+    SENDERID_MFROM = "sender-id mfrom"
+
+    @property
+    def word(self) -> str:
+        """The name that stands before `=`."""
+        return self.value.partition(" ")[0]
+
+    @property
+    def wants_body(self) -> bool:
+        """True for those that sign bodies."""
+        return self in (Method.DKIM, Method.DOMAINKEYS)
+
+
+class Authentication(NamedTuple):
+    """The findings of all methods on one message; None: not asked for, or in `unfinished`.
+
+    `unfinished` holds the methods that were asked for and have no finding, each with the reason for people: no time was
+    left, or something broke. Its result is temperror.
+    """
+
+    envelope: Envelope = Envelope()
+    dkim: tuple[Verdict, ...] | None = None
+    unfinished: Mapping[Method, str] = MappingProxyType({})
+
+
+def authentication_results(authentication: Authentication, authserv_id: str) -> bytes:
+    """One whole field in wire form, without the CRLF after it: what was asked for, in the order of `Method`.
+
+    `none` stands there when nothing was.
+    """
+    results = [result for method in Method for result in method_results(authentication, method)]
+    return format_authres(AuthenticationResults(authserv_id, tuple(results)))
+
+
+def method_results(authentication: Authentication, method: Method) -> Sequence[MethodResult]:
+    """What the field says of one method; nothing if it was not asked for."""
+    if method in authentication.unfinished:
+        return [MethodResult(method.word, "temperror", comments=(authentication.unfinished[method],))]
+    if method is Method.DKIM and authentication.dkim is not None:
+        return _signature_results(method, authentication.dkim)
+    return ()
+
+
+def _signature_results(method: Method, verdicts: Sequence[Verdict]) -> Sequence[MethodResult]:
+    if not verdicts:
+        return [MethodResult(method.word, DkimResult.NONE.value)]
+    told = list(verdicts)
+    if len(told) > MAX_TOLD:
+        told.sort(key=lambda verdict: verdict.result is not DkimResult.PASS)
+    shown = _shown_data([verdict.signature for verdict in told[:MAX_TOLD]])
+    return [_dkim_result(verdict, data) for verdict, data in zip(told, shown, strict=False)]
+
+
+def _dkim_result(verdict: Verdict, data: str) -> MethodResult:
+    signature = verdict.signature
+    properties = {
+        "d": signature.domain or "",
+        "i": signature.identity,
+        "s": signature.selector or "",
+        "a": signature.algorithm,
+        "b": data,
+    }
+    comment = verdict_comment(verdict)
+    return MethodResult(
+        Method.DKIM.word,
+        verdict.result.value,
+        tuple(Property("header", name, value) for name, value in properties.items() if value),
+        comments=(comment,) if comment else (),
+    )
+
+
+def verdict_comment(verdict: Verdict) -> str:
+    """Why a signature is what it is, for people; of a good one, how strong its key is."""
+    testing = "the key says t=y: testing" if verdict.testing else ""
+    if verdict.result is DkimResult.PASS:
+        told = [f"{verdict.key_bits}-bit key" if verdict.key_bits else "", testing]
+    else:
+        detail = f" ({verdict.detail})" if verdict.detail else ""
+        told = [f"{verdict.reason.text}{detail}", testing]
+    return "; ".join(filter(None, told))
+
+
+def _shown_data(signatures: Sequence[Signature]) -> list[str]:
+    """For each signature the beginning of its b=, long enough to tell it from the others (RFC 6008 §4)."""
+    data = [binascii.b2a_base64(signature.data, newline=False).decode("ascii") for signature in signatures]
+    different = set(filter(None, data))
+    length = B_CHARACTERS
+    while len({each[:length] for each in different}) < len(different):
+        length *= 2
+    return [each[:length] for each in data]

@@ -1,0 +1,126 @@
+"""Authenticates messages by every method that is wanted: `Authenticator`, which all front ends use.
+
+Verification is staged as each method's own is: `begin` does the header stage of all methods at the same time (all DNS),
+then the body is streamed once for those that need it, and `finish` gives the findings. Nothing is asked of DNS for a
+method that nobody wants. A method that breaks, or that is not done when the time is over, does not take the others
+along: it is `unfinished`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, NamedTuple
+
+from exim_dkim.authentication import Authentication, Method
+from exim_dkim.config.settings import Settings
+from exim_dkim.config.verification import verification_policy
+from exim_dkim.dkim import verify as dkim
+from exim_dkim.envelope import Envelope
+from exim_dkim.message import HeaderField
+from exim_dkim.policy import VerificationPolicy
+from exim_dkim.resolver import Resolver
+
+INTERNAL = "internal error; see the log"
+
+log = logging.getLogger("exim_dkim")
+
+
+class Policies(NamedTuple):
+    """How each method judges."""
+
+    dkim: VerificationPolicy = VerificationPolicy()
+
+
+def policies(settings: Settings) -> Policies:
+    """The policies that the options say; `ConfigurationError` when one makes no sense."""
+    return Policies(verification_policy(settings))
+
+
+class MessageAuthentication:
+    """A message whose header has been looked at by every method, and whose body is still to come."""
+
+    __slots__ = ("_found", "_open")
+
+    def __init__(self, found: Authentication, dkim_verification: dkim.Verification | None = None) -> None:
+        self._found = found
+        self._open = dkim_verification
+
+    @property
+    def wants_body(self) -> bool:
+        """False when every finding is known without the body."""
+        return self._open is not None and self._open.wants_body
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next piece of the body, in wire form, cut anywhere."""
+        if self._open is not None:
+            self._open.update(chunk)
+
+    def finish(self) -> Authentication:
+        """The findings."""
+        if self._open is None:
+            return self._found
+        return self._found._replace(dkim=self._open.finish())
+
+    def without_body(self, why: str) -> Authentication:
+        """The findings when the body cannot be had: what needs it is unfinished, for this reason."""
+        if not self.wants_body:
+            return self.finish()
+        return self._found._replace(unfinished={**self._found.unfinished, Method.DKIM: why})
+
+
+class Authenticator:
+    """Asks this resolver, judges by these policies. `clock`: seconds since the epoch, for dates in signatures."""
+
+    def __init__(self, resolver: Resolver, policies: Policies, clock: Callable[[], float]) -> None:
+        self._resolver = resolver
+        self._policies = policies
+        self._clock = clock
+
+    async def begin(
+        self,
+        fields: Sequence[HeaderField],
+        envelope: Envelope,
+        methods: Collection[Method],
+        seconds: float | None = None,
+    ) -> MessageAuthentication:
+        """The header stage of all `methods`, at once. What takes longer than `seconds` is unfinished."""
+        works: dict[Method, Coroutine[Any, Any, Any]] = {}
+        if Method.DKIM in methods:
+            works[Method.DKIM] = dkim.verify_header(fields, self._resolver, self._policies.dkim, self._clock())
+        done, unfinished = await _gather(works, seconds)
+        found = Authentication(envelope, unfinished=unfinished)
+        return MessageAuthentication(found, done.get(Method.DKIM))
+
+
+async def _gather(
+    works: dict[Method, Coroutine[Any, Any, Any]], seconds: float | None
+) -> tuple[dict[Method, Any], dict[Method, str]]:
+    """What the works came to, and why those that did not come to anything did not."""
+    tasks = {method: asyncio.ensure_future(work) for method, work in works.items()}
+    try:
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=seconds)
+    finally:
+        for task in tasks.values():
+            task.cancel()
+    done: dict[Method, Any] = {}
+    unfinished: dict[Method, str] = {}
+    for method, task in tasks.items():
+        if not task.done() or task.cancelled():
+            unfinished[method] = f"not finished within {seconds:g}s" if seconds is not None else "interrupted"
+        elif error := task.exception():
+            unfinished[method] = INTERNAL
+            log.error("internal error in %s: %s", method.value, _place(error))
+        else:
+            done[method] = task.result()
+    return done, unfinished
+
+
+def _place(error: BaseException) -> str:
+    """An exception in one line, with the place where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"[:500]

@@ -1,0 +1,80 @@
+"""Findings, and the Authentication-Results field that tells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from exim_dkim.authentication import MAX_TOLD, Authentication, Method, authentication_results
+from exim_dkim.authres import AuthenticationResults, parse_authres
+from exim_dkim.dkim.signature import parse_signature
+from exim_dkim.dkim.verify import Verdict
+from exim_dkim.message import parse_field
+from exim_dkim.outcome import DkimReason
+
+
+def verdict(reason: DkimReason, data: str = "YWJjZGVmZ2hp", domain: str = "example.org", **more: object) -> Verdict:
+    field = f"DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s=sel; h=From; bh=YQ==; b={data}".encode()
+    return Verdict(reason, parse_signature(parse_field(field)), **more)  # type: ignore[arg-type]
+
+
+def read(authentication: Authentication) -> AuthenticationResults:
+    return parse_authres(authentication_results(authentication, "mx.example").partition(b":")[2])
+
+
+def test_nothing_was_asked_for() -> None:
+    assert authentication_results(Authentication(), "mx.example") == b"Authentication-Results: mx.example;\r\n\tnone"
+
+
+def test_unsigned() -> None:
+    assert authentication_results(Authentication(dkim=()), "mx.example").endswith(b"\r\n\tdkim=none")
+
+
+def test_two_signatures() -> None:
+    good = verdict(DkimReason.GOOD, key_bits=2048)
+    bad = verdict(DkimReason.SIGNATURE_MISMATCH, "cXFxcQ==", "other.example", testing=True)
+    assert authentication_results(Authentication(dkim=(good, bad)), "mx.example").decode().split("\r\n\t") == [
+        "Authentication-Results: mx.example;",
+        "dkim=pass (2048-bit key) header.d=example.org header.i=@example.org",
+        "header.s=sel header.a=rsa-sha256 header.b=YWJjZGVm;",
+        "dkim=fail (the signature does not fit: header changed after signing, or wrong",
+        "key; the key says t=y: testing) header.d=other.example",
+        'header.i=@other.example header.s=sel header.a=rsa-sha256 header.b="cXFxcQ=="',
+    ]
+
+
+@pytest.mark.parametrize("reason", DkimReason)
+def test_every_reason_has_its_word_and_a_comment(reason: DkimReason) -> None:
+    (result,) = read(Authentication(dkim=(verdict(reason, detail="why"),))).results
+    assert (result.method, result.result) == ("dkim", reason.result.value)
+    assert result.comments == (() if reason is DkimReason.GOOD else (f"{reason.text} (why)",))
+
+
+def test_what_could_not_be_read_is_left_out() -> None:
+    broken = Verdict(DkimReason.BAD_TAG_LIST, parse_signature(parse_field(b"DKIM-Signature: nonsense")))
+    (result,) = read(Authentication(dkim=(broken,))).results
+    assert (result.result, result.properties) == ("neutral", ())
+
+
+def test_signatures_are_told_apart() -> None:
+    """RFC 6008 §4: header.b is long enough; equal signatures cannot be told apart."""
+    same = "YWJjZGVmZ2hp"
+    verdicts = [verdict(DkimReason.GOOD, data) for data in (same, "YWJjZGVmZ2hq", same, "YQ==")]
+    shown = [result.value("header", "b") for result in read(Authentication(dkim=tuple(verdicts))).results]
+    assert shown == ["YWJjZGVmZ2hp", "YWJjZGVmZ2hq", "YWJjZGVmZ2hp", "YQ=="]
+
+
+def test_of_many_signatures_the_good_ones_are_told() -> None:
+    verdicts = (verdict(DkimReason.TOO_MANY_SIGNATURES),) * 100 + (verdict(DkimReason.GOOD, domain="good.example"),)
+    results = read(Authentication(dkim=verdicts)).results
+    assert len(results) == MAX_TOLD
+    assert results[0].value("header", "d") == "good.example"
+
+
+def test_what_was_not_finished_is_a_temporary_error() -> None:
+    (result,) = read(Authentication(unfinished={Method.DKIM: "not finished within 4s"})).results
+    assert (result.method, result.result, result.comments) == ("dkim", "temperror", ("not finished within 4s",))
+
+
+def test_methods_have_the_names_of_the_registry() -> None:
+    assert {method.word for method in Method} == {"dkim", "domainkeys", "spf", "sender-id"}
+    assert [method for method in Method if method.wants_body] == [Method.DKIM, Method.DOMAINKEYS]
