@@ -16,6 +16,7 @@ from exim_dkim.dkim.signature import Signature
 from exim_dkim.dkim.verify import Verdict
 from exim_dkim.envelope import Envelope
 from exim_dkim.outcome import DkimResult
+from exim_dkim.spf import SpfIdentity, SpfVerdict
 
 MAX_TOLD: Final = 20
 """Signatures that one field tells of; a header can hold thousands. Those that pass come first when not all do."""
@@ -53,6 +54,8 @@ class Authentication(NamedTuple):
 
     envelope: Envelope = Envelope()
     dkim: tuple[Verdict, ...] | None = None
+    spf: SpfVerdict | None = None
+    spf_helo: SpfVerdict | None = None
     unfinished: Mapping[Method, str] = MappingProxyType({})
 
 
@@ -71,6 +74,10 @@ def method_results(authentication: Authentication, method: Method) -> Sequence[M
         return [MethodResult(method.word, "temperror", comments=(authentication.unfinished[method],))]
     if method is Method.DKIM and authentication.dkim is not None:
         return _signature_results(method, authentication.dkim)
+    if method is Method.SPF and authentication.spf is not None:
+        return [_spf_result(authentication.spf, authentication.envelope)]
+    if method is Method.SPF_HELO and authentication.spf_helo is not None:
+        return [_spf_result(authentication.spf_helo, authentication.envelope)]
     return ()
 
 
@@ -111,6 +118,17 @@ def verdict_comment(verdict: Verdict) -> str:
         detail = f" ({verdict.detail})" if verdict.detail else ""
         told = [f"{verdict.reason.text}{detail}", testing]
     return "; ".join(filter(None, told))
+
+
+def _spf_result(verdict: SpfVerdict, envelope: Envelope) -> MethodResult:
+    """With smtp.helo where the HELO name was judged, be it for a null reverse-path (RFC 7208 §2.4)."""
+    if verdict.identity is SpfIdentity.HELO or not envelope.sender:
+        place = Property("smtp", "helo", envelope.helo.decode("utf-8", "replace"))
+    else:
+        place = Property("smtp", "mailfrom", envelope.sender.decode("utf-8", "replace"))
+    why = verdict.mechanism or verdict.detail
+    comment = f"{verdict.reason.text} ({why})" if why else verdict.reason.text
+    return MethodResult(Method.SPF.word, verdict.result.value, (place,), comments=(comment,))
 
 
 def _shown_data(signatures: Sequence[Signature]) -> list[str]:

@@ -44,7 +44,7 @@ class Option(NamedTuple):
 
 
 # The server's options, and where its log goes: there is one server.
-_MAIN_ONLY = ("dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_")
+_MAIN_ONLY = ("authserv_id", "dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_")
 
 
 _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
@@ -65,6 +65,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("dkim_verify_partial_body", "boolean", "false", "accept signatures that leave part of the body uncovered"),
     ("dkim_verify_signatures", "integer", "8", "how many signatures of a message are looked at"),
     ("dkim_verify_clock_drift", "time", "5m", "how far a signature's clock may be wrong"),
+    ("authserv_id", "string", None, "name in Authentication-Results; unset: that of primary_hostname"),
     # DNS.
     ("dns_nameservers", "list", None, "name servers: ADDRESS, ADDRESS PORT or [V6]:PORT; unset: the system's"),
     ("dns_zone_file", "string", None, "answer from this zone file only"),

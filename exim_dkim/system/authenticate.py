@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, NamedTuple
@@ -19,24 +20,41 @@ from exim_dkim.config.settings import Settings
 from exim_dkim.config.verification import verification_policy
 from exim_dkim.dkim import verify as dkim
 from exim_dkim.envelope import Envelope
+from exim_dkim.errors import ConfigurationError
 from exim_dkim.message import HeaderField
+from exim_dkim.names import MAX_NAME
 from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Resolver
+from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
 
 INTERNAL = "internal error; see the log"
-
-log = logging.getLogger("exim_dkim")
 
 
 class Policies(NamedTuple):
     """How each method judges."""
 
     dkim: VerificationPolicy = VerificationPolicy()
+    spf: SpfPolicy = SpfPolicy()
 
 
 def policies(settings: Settings) -> Policies:
     """The policies that the options say; `ConfigurationError` when one makes no sense."""
-    return Policies(verification_policy(settings))
+    return Policies(verification_policy(settings), SpfPolicy(receiver=host_name(settings)))
+
+
+def host_name(settings: Settings) -> str:
+    """The name of this host: `primary_hostname`, or what the system says."""
+    return settings.string("primary_hostname") or os.uname().nodename
+
+
+def authserv_id(settings: Settings) -> str:
+    """The name under which results are told (RFC 8601 §2.5); `ConfigurationError` for one that cannot be written."""
+    name = settings.string("authserv_id") or host_name(settings)
+    if not name.isprintable() or len(name) > MAX_NAME or not any(map(str.isalnum, name)):
+        raise ConfigurationError(
+            f"authserv_id: {name!r} cannot be used; set a domain name", *settings.place("authserv_id")
+        )
+    return name
 
 
 class MessageAuthentication:
@@ -72,12 +90,23 @@ class MessageAuthentication:
 
 
 class Authenticator:
-    """Asks this resolver, judges by these policies. `clock`: seconds since the epoch, for dates in signatures."""
+    """Asks this resolver, judges by these policies. `clock`: seconds since the epoch. Faults of ours go to `log`."""
 
-    def __init__(self, resolver: Resolver, policies: Policies, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, resolver: Resolver, policies: Policies, clock: Callable[[], float], log: logging.Logger | None = None
+    ) -> None:
         self._resolver = resolver
         self._policies = policies
         self._clock = clock
+        self._log = log or logging.getLogger("exim_dkim")
+
+    async def spf(self, envelope: Envelope) -> SpfVerdict:
+        """The verdict on the reverse-path (RFC 7208 §2.4), on the HELO name when that is null or unknown."""
+        return await check_host(envelope, self._resolver, self._policies.spf, SpfIdentity.MAILFROM, self._clock)
+
+    async def helo(self, envelope: Envelope) -> SpfVerdict:
+        """The verdict on the HELO name (RFC 7208 §2.3)."""
+        return await check_host(envelope, self._resolver, self._policies.spf, SpfIdentity.HELO, self._clock)
 
     async def begin(
         self,
@@ -90,13 +119,19 @@ class Authenticator:
         works: dict[Method, Coroutine[Any, Any, Any]] = {}
         if Method.DKIM in methods:
             works[Method.DKIM] = dkim.verify_header(fields, self._resolver, self._policies.dkim, self._clock())
-        done, unfinished = await _gather(works, seconds)
-        found = Authentication(envelope, unfinished=unfinished)
+        if Method.SPF in methods:
+            works[Method.SPF] = self.spf(envelope)
+        if Method.SPF_HELO in methods:
+            works[Method.SPF_HELO] = self.helo(envelope)
+        done, unfinished = await _gather(works, seconds, self._log)
+        found = Authentication(
+            envelope, spf=done.get(Method.SPF), spf_helo=done.get(Method.SPF_HELO), unfinished=unfinished
+        )
         return MessageAuthentication(found, done.get(Method.DKIM))
 
 
 async def _gather(
-    works: dict[Method, Coroutine[Any, Any, Any]], seconds: float | None
+    works: dict[Method, Coroutine[Any, Any, Any]], seconds: float | None, log: logging.Logger
 ) -> tuple[dict[Method, Any], dict[Method, str]]:
     """What the works came to, and why those that did not come to anything did not."""
     tasks = {method: asyncio.ensure_future(work) for method, work in works.items()}

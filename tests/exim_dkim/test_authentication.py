@@ -8,8 +8,10 @@ from exim_dkim.authentication import MAX_TOLD, Authentication, Method, authentic
 from exim_dkim.authres import AuthenticationResults, parse_authres
 from exim_dkim.dkim.signature import parse_signature
 from exim_dkim.dkim.verify import Verdict
+from exim_dkim.envelope import Envelope
 from exim_dkim.message import parse_field
-from exim_dkim.outcome import DkimReason
+from exim_dkim.outcome import DkimReason, SpfReason
+from exim_dkim.spf import SpfIdentity, SpfVerdict
 
 
 def verdict(reason: DkimReason, data: str = "YWJjZGVmZ2hp", domain: str = "example.org", **more: object) -> Verdict:
@@ -78,3 +80,64 @@ def test_what_was_not_finished_is_a_temporary_error() -> None:
 def test_methods_have_the_names_of_the_registry() -> None:
     assert {method.word for method in Method} == {"dkim", "domainkeys", "spf", "sender-id"}
     assert [method for method in Method if method.wants_body] == [Method.DKIM, Method.DOMAINKEYS]
+
+
+def spf(reason: SpfReason, identity: SpfIdentity = SpfIdentity.MAILFROM, **more: str) -> SpfVerdict:
+    return SpfVerdict(reason, identity, "example.org", "alice@example.org", **more)  # type: ignore[arg-type]
+
+
+ENVELOPE = Envelope(helo=b"mail.example.org", sender=b"alice@example.org")
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (
+            Authentication(ENVELOPE, spf=spf(SpfReason.MATCHED_PASS, mechanism="ip4:192.0.2.0/24")),
+            "spf=pass (the domain permits this client (ip4:192.0.2.0/24)) smtp.mailfrom=alice@example.org",
+        ),
+        (
+            Authentication(ENVELOPE._replace(sender=b""), spf=spf(SpfReason.NO_RECORD)),
+            "spf=none (the domain has no SPF record) smtp.helo=mail.example.org",
+        ),
+        (
+            Authentication(ENVELOPE, spf_helo=spf(SpfReason.BAD_SYNTAX, SpfIdentity.HELO, detail="all.x")),
+            "spf=permerror (an SPF record is not well-formed (all.x)) smtp.helo=mail.example.org",
+        ),
+        (
+            Authentication(Envelope(sender=b'"a b"@example.org'), spf=spf(SpfReason.NO_CLIENT)),
+            'spf=none (the message came from no host) smtp.mailfrom="\\"a b\\"@example.org"',
+        ),
+        (
+            Authentication(Envelope(sender="ü@müller.example".encode()), spf=spf(SpfReason.TIMEOUT)),
+            'spf=temperror (the name servers did not answer in time) smtp.mailfrom="ü@müller.example"',
+        ),
+        (
+            Authentication(Envelope(helo=b"[192.0.2.1]\r\nX: y"), spf=spf(SpfReason.DOMAIN_LITERAL)),
+            'spf=none (an address literal stands where the domain should be) smtp.helo="[192.0.2.1] X: y"',
+        ),
+    ],
+)
+def test_spf(found: Authentication, line: str) -> None:
+    written = authentication_results(found, "mx.example").decode()
+    assert " ".join(written.split("\r\n\t")[1:]).replace("]  X", "] X") == line
+
+
+@pytest.mark.parametrize("reason", SpfReason)
+def test_every_reason_of_spf(reason: SpfReason) -> None:
+    (result,) = read(Authentication(ENVELOPE, spf=spf(reason))).results
+    assert (result.method, result.result, result.comments) == ("spf", reason.result.value, (reason.text,))
+
+
+def test_all_methods_in_one_field() -> None:
+    found = Authentication(
+        ENVELOPE,
+        dkim=(),
+        spf=spf(SpfReason.NO_RECORD),
+        unfinished={Method.SPF_HELO: "no time"},
+    )
+    assert [(r.method, r.result) for r in read(found).results] == [
+        ("dkim", "none"),
+        ("spf", "none"),
+        ("spf", "temperror"),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Collection, Sequence
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from exim_dkim.authentication import Authentication, Method
 from exim_dkim.config.settings import Settings
 from exim_dkim.dkim.verify import Verdict
-from exim_dkim.envelope import Envelope
+from exim_dkim.envelope import Envelope, parse_client
+from exim_dkim.errors import ConfigurationError
+from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.message import parse_message
-from exim_dkim.outcome import DkimReason
+from exim_dkim.outcome import DkimReason, SpfReason
 from exim_dkim.resolver import Answer, Question, Resolver
-from exim_dkim.system.authenticate import INTERNAL, Authenticator, Policies, policies
-from tests.support.mail import MESSAGE, NOW, resolver, signed
+from exim_dkim.system.authenticate import INTERNAL, Authenticator, Policies, authserv_id, policies
+from tests.support.mail import MESSAGE, NOW, record, resolver, signed
 
 GOOD = signed()
 
@@ -71,7 +74,7 @@ def test_nothing_is_asked_for_a_method_that_nobody_wants() -> None:
 class Silent:
     """Never answers."""
 
-    async def resolve(self, *questions: Question) -> Sequence[Answer]:
+    async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
@@ -79,7 +82,7 @@ class Silent:
 class Broken:
     """A fault of ours."""
 
-    async def resolve(self, *questions: Question) -> Sequence[Answer]:
+    async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
         raise RuntimeError("a fault")
 
 
@@ -112,3 +115,82 @@ def test_without_the_body() -> None:
 def test_policies_of_the_options() -> None:
     assert policies(Settings()).dkim.max_signatures == 8
     assert policies(Settings().replaced({"dkim_verify_signatures": b"3"})).dkim.max_signatures == 3
+
+
+ENVELOPE = Envelope(parse_client(b"192.0.2.1"), b"mail.example.org", b"alice@example.org")
+SPF: dict[str, Value] = {"example.org": "v=spf1 ip4:192.0.2.1 -all", "mail.example.org": "v=spf1 -all"}
+
+
+def test_spf_of_both_identities() -> None:
+    found = authenticate(MemoryResolver(SPF), MESSAGE, {Method.SPF, Method.SPF_HELO}, ENVELOPE)
+    assert found.spf
+    assert found.spf_helo
+    assert (found.spf.reason, found.spf_helo.reason) == (SpfReason.MATCHED_PASS, SpfReason.MATCHED_FAIL)
+    assert found.dkim is None
+
+
+def test_spf_before_there_is_a_message() -> None:
+    authenticator = Authenticator(MemoryResolver(SPF), Policies(), lambda: NOW)
+    assert asyncio.run(authenticator.spf(ENVELOPE)).domain == "example.org"
+    assert asyncio.run(authenticator.spf(ENVELOPE._replace(sender=b""))).domain == "mail.example.org"
+    assert asyncio.run(authenticator.helo(ENVELOPE)).domain == "mail.example.org"
+
+
+class Slow(MemoryResolver):
+    """Answers when the same number of others have asked."""
+
+    def __init__(self, records: dict[str, Value], others: int) -> None:
+        super().__init__(records)
+        self._meeting = asyncio.Barrier(others)
+
+    async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
+        await self._meeting.wait()
+        return await super().resolve(*questions)
+
+
+def test_methods_wait_together() -> None:
+    """Each is still waiting for DNS when the other begins, or nobody would get an answer."""
+    records: dict[str, Value] = {**SPF, "sel._domainkey.example.org": record()}
+
+    async def run() -> Authentication:
+        parsed = parse_message(GOOD)
+        authenticator = Authenticator(Slow(records, 3), Policies(), lambda: NOW)
+        methods = {Method.DKIM, Method.SPF, Method.SPF_HELO}
+        begun = await authenticator.begin(parsed.fields, ENVELOPE, methods, 10)
+        begun.update(parsed.body)
+        return begun.finish()
+
+    found = asyncio.run(run())
+    assert not found.unfinished
+    assert reasons(found.dkim) == [DkimReason.GOOD]
+
+
+def test_one_that_breaks_leaves_the_others_alone() -> None:
+    class HalfBroken(MemoryResolver):
+        async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
+            if any("_domainkey" in question.name for question in questions):
+                raise RuntimeError("a fault")
+            return await super().resolve(*questions)
+
+    found = authenticate(HalfBroken(SPF), GOOD, {Method.DKIM, Method.SPF}, ENVELOPE)
+    assert found.unfinished == {Method.DKIM: INTERNAL}
+    assert found.spf
+    assert found.spf.reason is SpfReason.MATCHED_PASS
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"authserv_id": b"ours.example", "primary_hostname": b"host.example"}, "ours.example"),
+        ({"primary_hostname": b"host.example"}, "host.example"),
+        ({}, os.uname().nodename),
+    ],
+)
+def test_authserv_id(options: dict[str, bytes], name: str) -> None:
+    assert authserv_id(Settings().replaced(options)) == name
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"...", b"x" * 300])
+def test_authserv_id_that_cannot_be_used(name: bytes) -> None:
+    with pytest.raises(ConfigurationError, match="authserv_id"):
+        authserv_id(Settings().replaced({"authserv_id": name}))
