@@ -1,7 +1,8 @@
 """A proxy between an MTA and a milter that keeps what each says, and the text form of such a recording.
 
 One line is one packet: `>` from the MTA or `<` from the filter, the command's letter, and its data with everything that
-does not print as \\xNN. A line with `= connection` opens each connection; `#` begins a comment.
+does not print as \\xNN. `@N TEXT` stands for N bytes, in which TEXT comes again and again. A line with `= connection`
+opens each connection; `#` begins a comment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from tests.support.mta import Milter
 
 CHUNK = 65536
 PATIENCE = 60.0
+LONG = 4096
+"""Bytes from which on data that repeats itself is abbreviated,"""
+PERIOD = 64
+"""if it does so in pieces of this many bytes."""
 
 
 class Recorded(NamedTuple):
@@ -25,17 +30,31 @@ class Recorded(NamedTuple):
     packet: bytes
 
     def line(self) -> str:
-        data = self.packet[1:].decode("latin-1").encode("unicode_escape").decode()
-        return f"{'>' if self.from_mta else '<'} {chr(self.packet[0])} {data}".rstrip(" ") + ("\\x20" * _blanks(data))
+        """As a line of a recording."""
+        head = f"{'>' if self.from_mta else '<'} {chr(self.packet[0])}"
+        data = self.packet[1:]
+        if len(data) > LONG and data == _cycled(data[:PERIOD], len(data)):
+            return f"{head} @{len(data)} {_escaped(data[:PERIOD])}"
+        return f"{head} {_escaped(data)}" if data else head
 
     @property
     def wire(self) -> bytes:
+        """As it was sent."""
         return len(self.packet).to_bytes(4, "big") + self.packet
 
 
-def _blanks(data: str) -> int:
-    """How many blanks `data` ends with; an editor might take them away."""
-    return len(data) - len(data.rstrip(" "))
+def _escaped(data: bytes) -> str:
+    text = data.decode("latin-1").encode("unicode_escape").decode()
+    text = text[: len(text.rstrip(" "))] + "\\x20" * (len(text) - len(text.rstrip(" ")))  # an editor would cut blanks
+    return "\\x40" + text[1:] if text.startswith("@") else text
+
+
+def _unescaped(text: str) -> bytes:
+    return text.encode().decode("unicode_escape").encode("latin-1")
+
+
+def _cycled(data: bytes, length: int) -> bytes:
+    return (data * (length // len(data) + 1))[:length]
 
 
 def parse(text: str) -> list[list[Recorded]]:
@@ -45,9 +64,12 @@ def parse(text: str) -> list[list[Recorded]]:
         if line.startswith("="):
             connections.append([])
         elif line and not line.startswith("#"):
-            sign, letter, *data = line.split(" ", 2)
-            packet = letter + "".join(data).encode().decode("unicode_escape")
-            connections[-1].append(Recorded(sign == ">", packet.encode("latin-1")))
+            sign, letter, data = (line + " ").split(" ", 2)
+            content = _unescaped(data[:-1])
+            if data.startswith("@"):
+                length, _, start = data[1:-1].partition(" ")
+                content = _cycled(_unescaped(start), int(length))
+            connections[-1].append(Recorded(sign == ">", letter.encode() + content))
     return connections
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import socketserver
@@ -166,6 +167,10 @@ class _Session(socketserver.StreamRequestHandler):
     timeout = PATIENCE
 
     def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a client that was killed is none that has sent a message
+            self.converse()
+
+    def converse(self) -> None:
         self.say("220 sink.example ESMTP")
         sender = ""
         recipients: list[str] = []
