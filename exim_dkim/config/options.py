@@ -66,6 +66,9 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("dkim_verify_signatures", "integer", "8", "how many signatures of a message are looked at"),
     ("dkim_verify_clock_drift", "time", "5m", "how far a signature's clock may be wrong"),
     ("authserv_id", "string", None, "name in Authentication-Results; unset: that of primary_hostname"),
+    # SPF.
+    ("spf_max_void_lookups", "integer", "2", "how many DNS look-ups of an SPF evaluation may find nothing"),
+    ("spf_timeout", "time", "20s", "longest time for an SPF evaluation, looked at between DNS answers"),
     # DNS.
     ("dns_nameservers", "list", None, "name servers: ADDRESS, ADDRESS PORT or [V6]:PORT; unset: the system's"),
     ("dns_zone_file", "string", None, "answer from this zone file only"),

@@ -22,7 +22,7 @@ class SpfPolicy:
     max_lookups: int = 10  # not an option: a published record relies on the number of RFC 7208 §4.6.4
     max_void_lookups: int = 2  # spf_max_void_lookups: how many look-ups may find nothing
     timeout: float = 20  # spf_timeout, seconds; looked at between DNS answers
-    receiver: str = "unknown"  # primary_hostname: what `%{r}` of an explanation gives
+    receiver: str = "unknown"  # what `%{r}` of an explanation gives: the name of this host
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from exim_dkim.authentication import Authentication, Method
 from exim_dkim.config.settings import Settings
+from exim_dkim.config.spf import spf_policy
 from exim_dkim.config.verification import verification_policy
 from exim_dkim.dkim import verify as dkim
 from exim_dkim.envelope import Envelope
@@ -39,7 +40,7 @@ class Policies(NamedTuple):
 
 def policies(settings: Settings) -> Policies:
     """The policies that the options say; `ConfigurationError` when one makes no sense."""
-    return Policies(verification_policy(settings), SpfPolicy(receiver=host_name(settings)))
+    return Policies(verification_policy(settings), spf_policy(settings, host_name(settings)))
 
 
 def host_name(settings: Settings) -> str:
