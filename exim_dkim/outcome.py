@@ -142,12 +142,43 @@ class SpfReason(enum.Enum):
 class SenderIdReason(enum.Enum):
     """Every way in which a Sender ID check can end."""
 
-    # No purported responsible address (RFC 4407 §2 step 6); its word as in RFC 5451 §2.4.2
+    # There is no purported responsible address (RFC 4407 §2 step 6); the word is that of RFC 5451 §2.4.2
     PRA_MISSING = (SpfResult.PERMERROR, "no header field says who is responsible for the message")
     PRA_SEVERAL_FIELDS = (SpfResult.PERMERROR, "several header fields say who is responsible for the message")
-    PRA_SEVERAL_MAILBOXES = (SpfResult.PERMERROR, "the responsible header field has several mailboxes")
-    PRA_MALFORMED = (SpfResult.PERMERROR, "the responsible header field is malformed")
-    PRA_BAD_DOMAIN = (SpfResult.PERMERROR, "the responsible address has no usable domain")
+    PRA_SEVERAL_MAILBOXES = (SpfResult.PERMERROR, "the header field that says who is responsible has several mailboxes")
+    PRA_MALFORMED = (SpfResult.PERMERROR, "the header field that says who is responsible is malformed")
+    PRA_BAD_DOMAIN = (SpfResult.PERMERROR, "the address that is responsible has no usable domain")
+
+    # RFC 4406 §4.3
+    PRA_NXDOMAIN = (SpfResult.FAIL, "the domain that is responsible does not exist in DNS")
+
+    # The rest is as with SPF: each reason there has its counterpart, by name.
+    MATCHED_PASS = SpfReason.MATCHED_PASS.value
+    MATCHED_FAIL = SpfReason.MATCHED_FAIL.value
+    MATCHED_SOFTFAIL = SpfReason.MATCHED_SOFTFAIL.value
+    MATCHED_NEUTRAL = SpfReason.MATCHED_NEUTRAL.value
+    NO_MATCH = SpfReason.NO_MATCH.value
+    NO_CLIENT = SpfReason.NO_CLIENT.value
+    NO_DOMAIN = SpfReason.NO_DOMAIN.value
+    DOMAIN_LITERAL = SpfReason.DOMAIN_LITERAL.value
+    SINGLE_LABEL = SpfReason.SINGLE_LABEL.value
+    MALFORMED_DOMAIN = SpfReason.MALFORMED_DOMAIN.value
+    DOMAIN_TOO_LONG = SpfReason.DOMAIN_TOO_LONG.value
+    NXDOMAIN = SpfReason.NXDOMAIN.value
+    NO_RECORD = SpfReason.NO_RECORD.value
+    SEVERAL_RECORDS = SpfReason.SEVERAL_RECORDS.value
+    RECORD_TOO_LONG = SpfReason.RECORD_TOO_LONG.value
+    NOT_ASCII = SpfReason.NOT_ASCII.value
+    BAD_SYNTAX = SpfReason.BAD_SYNTAX.value
+    INCLUDE_WITHOUT_RECORD = SpfReason.INCLUDE_WITHOUT_RECORD.value
+    REDIRECT_WITHOUT_RECORD = SpfReason.REDIRECT_WITHOUT_RECORD.value
+    TOO_MANY_LOOKUPS = SpfReason.TOO_MANY_LOOKUPS.value
+    TOO_MANY_VOID_LOOKUPS = SpfReason.TOO_MANY_VOID_LOOKUPS.value
+    TOO_MANY_MX = SpfReason.TOO_MANY_MX.value
+    SERVFAIL = SpfReason.SERVFAIL.value
+    TIMEOUT = SpfReason.TIMEOUT.value
+    TIME_LIMIT = SpfReason.TIME_LIMIT.value
+    INTERNAL_ERROR = SpfReason.INTERNAL_ERROR.value
 
     def __init__(self, result: SpfResult, text: str) -> None:
         self.result = result
