@@ -18,9 +18,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
+from exim_dkim.system.serving import place
 from lookup_server.reply import DEFER
 from lookup_server.request import RequestError, RequestReader
-from lookup_server.service import Pending, Service, place
+from lookup_server.service import Pending, Service
 
 LINGER: Final = 2.0
 """Seconds that a client gets to take its reply, or to stop sending."""

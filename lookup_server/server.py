@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from exim_dkim.config.options import OPTIONS
 from exim_dkim.config.settings import Settings
@@ -20,6 +19,7 @@ from exim_dkim.errors import ConfigurationError, EximDkimError
 from exim_dkim.system.dns import open_resolver
 from exim_dkim.system.listeners import Listener
 from exim_dkim.system.notify import notify
+from exim_dkim.system.serving import fault_logger, raise_descriptor_limit
 from lookup_server.connection import LINGER, Connection
 from lookup_server.service import Service
 
@@ -86,8 +86,8 @@ class Server:
     async def serve(self, listeners: Sequence[Listener]) -> None:
         """Serves until `stop`, then finishes what has begun. Closes the listeners and removes their files."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(_log_fault)
-        raise_descriptor_limit(self.max_connections)
+        loop.set_exception_handler(fault_logger(log))
+        raise_descriptor_limit(2 * self.max_connections + 1024, log)  # a spool file each, and DNS
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
                 loop.add_signal_handler(number, action)
@@ -148,19 +148,3 @@ def _check_limits(settings: Settings) -> None:
         log.warning(
             "lookup_timeout is %s: Exim gives up after %ds by default", settings.shown("lookup_timeout"), EXIM_PATIENCE
         )
-
-
-def _log_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A fault that nothing else has caught: one line instead of a traceback."""
-    log.error("internal error: %s: %r", context.get("message"), context.get("exception"))
-
-
-def raise_descriptor_limit(connections: int) -> None:
-    """Lets the process have descriptors for all connections, a spool file each, and DNS, as far as permitted."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * connections + 1024
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        if most < wanted:
-            log.warning("only %d descriptors are permitted; %d may be needed (ulimit -n)", most, wanted)

@@ -18,7 +18,6 @@ import asyncio
 import functools
 import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib import metadata
@@ -30,6 +29,7 @@ from exim_dkim.dkim.verify import Verdict, verify_header
 from exim_dkim.errors import ParseError
 from exim_dkim.message import parse_header, to_wire
 from exim_dkim.resolver import Resolver
+from exim_dkim.system.serving import place
 from exim_dkim.words import Key, Word, parse_key
 from lookup_server.body import CHUNK, Body, BodyError, BodySource
 from lookup_server.findings import QUERIES, Findings, tell_log
@@ -258,10 +258,3 @@ def _origin(request: Request) -> str:
 def _internal_error(origin: str, error: BaseException) -> Findings:
     log.error("%s internal error: %s", origin, place(error))
     return Findings(word=Word.DEFER, why="internal error; see the log")
-
-
-def place(error: BaseException) -> str:
-    """An exception in one line, with the place where it came from, instead of a traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return one_line(f"{type(error).__name__}: {error}{where}", 500)
