@@ -10,6 +10,13 @@ from exim_dkim.envelope import ClientAddress, Envelope, parse_client
 from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField, parse_header
 
+MAX_HELD: Final = 2 * 1024 * 1024
+"""Bytes of header and recipients that are kept of one message: twice what Exim permits for a header by default, and
+twenty times Postfix's header_size_limit. What is beyond is dropped, and marked as cut."""
+
+ENTRY: Final = 64
+"""What the shortest field or recipient is counted as, for the memory that it takes."""
+
 
 class Stage(IntEnum):
     """When macros come; the numbers are the protocol's (SMFIM_)."""
@@ -108,52 +115,23 @@ class Recipient(NamedTuple):
     arguments: tuple[bytes, ...] = ()
 
 
-class Transaction:
-    """One message on its way: envelope, macros, and later its header."""
-
-    __slots__ = ("arguments", "connection", "header", "recipients", "recipients_cut", "sender")
-
-    def __init__(self, connection: Connection, sender: bytes, arguments: tuple[bytes, ...]) -> None:
-        self.connection = connection
-        self.sender = sender
-        """The reverse-path without angle brackets; empty for the null one."""
-        self.arguments = arguments
-        self.recipients: list[Recipient] = []
-        """Those that the MTA has asked about so far; it may have refused some later on."""
-        self.recipients_cut = False
-        """True when there were too many to remember."""
-        self.header = Header((), False)
-        """Complete at `end_of_headers`."""
-
-    @property
-    def macros(self) -> Macros:
-        """The macros that are known by now, those of the connection included."""
-        return self.connection.macros
-
-    @property
-    def envelope(self) -> Envelope:
-        """Client, HELO and reverse-path as the engine wants them."""
-        return Envelope(self.connection.client, self.connection.helo, self.sender)
-
-    @property
-    def queue_id(self) -> bytes:
-        """The MTA's name for the message, for logs; empty while it has none (Postfix: before the first recipient)."""
-        return self.macros.get("i") or b""
-
-
 class Header:
     """The header of a message, as the MTA passed it on.
 
-    `cut`: it was longer than a session keeps (`session.MAX_HELD`); the rest is missing, so no verdict can rest on it.
+    `cut`: it was longer than a session keeps (`MAX_HELD`); the rest is missing, so no verdict can rest on it.
     """
 
     __slots__ = ("_fields", "_raw", "cut")
 
-    def __init__(self, raw: Sequence[bytes], cut: bool) -> None:
+    def __init__(self, raw: Sequence[bytes] = (), cut: bool = False) -> None:
         """`raw`: `name:value` each, with the MTA's line ends, which are LF."""
-        self._raw = raw
+        self._raw = [*raw]
         self._fields: tuple[HeaderField, ...] | None = None
         self.cut = cut
+
+    def add(self, raw: bytes) -> None:
+        """Adds a field while the header comes in."""
+        self._raw.append(raw)
 
     @property
     def text(self) -> bytes:
@@ -179,3 +157,53 @@ class Header:
             if written.rstrip(b" \t").lower() == wanted:
                 found.append((len(found) + 1, value))
         return found
+
+
+class Transaction:
+    """One message on its way: envelope, macros, and later its header."""
+
+    __slots__ = ("_held", "arguments", "connection", "header", "recipients", "recipients_cut", "sender")
+
+    def __init__(self, connection: Connection, sender: bytes, arguments: tuple[bytes, ...]) -> None:
+        self.connection = connection
+        self.sender = sender
+        """The reverse-path without angle brackets; empty for the null one."""
+        self.arguments = arguments
+        self.recipients: list[Recipient] = []
+        """Those that the MTA has asked about so far; it may have refused some later on."""
+        self.recipients_cut = False
+        """True when there were too many to remember."""
+        self.header = Header()
+        """Complete at `end_of_headers`."""
+        self._held = 0
+
+    def add_recipient(self, recipient: Recipient) -> None:
+        """Remembers a recipient, within `MAX_HELD`."""
+        self._held += ENTRY + len(recipient.address) + sum(map(len, recipient.arguments))
+        if self._held <= MAX_HELD:
+            self.recipients.append(recipient)
+        else:
+            self.recipients_cut = True
+
+    def add_field(self, raw: bytes) -> None:
+        """Remembers a header field, `name:value`, within `MAX_HELD`."""
+        self._held += ENTRY + len(raw)
+        if self._held <= MAX_HELD:
+            self.header.add(raw)
+        else:
+            self.header.cut = True
+
+    @property
+    def macros(self) -> Macros:
+        """The macros that are known by now, those of the connection included."""
+        return self.connection.macros
+
+    @property
+    def envelope(self) -> Envelope:
+        """Client, HELO and reverse-path as the engine wants them."""
+        return Envelope(self.connection.client, self.connection.helo, self.sender)
+
+    @property
+    def queue_id(self) -> bytes:
+        """The MTA's name for the message, for logs; empty while it has none (Postfix: before the first recipient)."""
+        return self.macros.get("i") or b""
