@@ -34,7 +34,11 @@ STYLES = {
     "error": "bold red",
     "defer": "bold yellow",
     "temperror": "bold yellow",
+    "softfail": "bold yellow",
     "warn": "bold yellow",
+    "permerror": "bold red",
+    "neutral": "cyan",
+    "none": "cyan",
     "unsigned": "cyan",
     "unverified": "cyan",
 }

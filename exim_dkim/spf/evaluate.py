@@ -152,7 +152,7 @@ class _Evaluation:
         except Exception as crash:  # noqa: BLE001 - a record has found a hole in pyspf
             return query, self._end(query, SpfReason.BAD_SYNTAX, f"{type(crash).__name__} in pyspf")
         if result in ("permerror", "temperror"):
-            return query, self._end(query, query.reason(error), str(query.prob))
+            return query, self._end(query, query.reason(error), str(error or query.prob))
         if result == "none":
             return query, self._end(query, SpfReason.NXDOMAIN if query.nxdomain else SpfReason.NO_RECORD)
         if query.mechanism is None:

@@ -1,0 +1,220 @@
+"""`exim-dkim spf`: may this client send mail for this domain (RFC 7208)? With the reason, and every DNS answer used."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Sequence
+
+import click
+
+from exim_dkim.commands.arguments import config_option, define_option, dns_options, json_text
+from exim_dkim.commands.configured import load_settings, make_resolver
+from exim_dkim.commands.exits import ExitStatus
+from exim_dkim.commands.output import Column, TableWriter, say
+from exim_dkim.config.spf import spf_policy
+from exim_dkim.envelope import ClientAddress, Envelope, parse_client
+from exim_dkim.errors import ParseError
+from exim_dkim.outcome import SpfResult
+from exim_dkim.resolver import Answer, Question, RecordType, Resolver
+from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
+from exim_dkim.system.authenticate import host_name
+
+COLUMNS = (
+    Column("result"),
+    Column("identity"),
+    Column("domain", fold=True),
+    Column("mechanism", fold=True),
+    Column("look-ups"),
+    Column("reason", fold=True),
+    Column("explanation", fold=True),
+)
+TRACE_COLUMNS = (Column("DNS"), Column("name", fold=True), Column("type"), Column("answer", fold=True))
+
+STATUSES = {
+    SpfResult.PASS: ExitStatus.OK,
+    SpfResult.FAIL: ExitStatus.BAD,
+    SpfResult.SOFTFAIL: ExitStatus.BAD,
+    SpfResult.NEUTRAL: ExitStatus.BAD,
+    SpfResult.PERMERROR: ExitStatus.BAD,
+    SpfResult.NONE: ExitStatus.UNSIGNED,
+    SpfResult.TEMPERROR: ExitStatus.TEMPORARY,
+}
+
+_EPILOG = """\b
+Examples:
+  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --helo mail.example.org
+  exim-dkim spf --ip 2001:db8::25 --sender alice@example.org --trace
+  exim-dkim spf --ip 192.0.2.1 --helo mail.example.org
+  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --record "v=spf1 mx -all"
+  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --dns-zone example.org.zone
+\b
+Off a terminal each line has seven fields, separated by TABs: result, identity, domain,
+mechanism that matched, DNS look-ups counted by RFC 7208, reason, explanation of the
+domain; - stands for nothing. There is a line for helo, if it was given, then one for
+mailfrom. With --trace lines of four fields follow: dns, name, type, answer.
+\b
+Exit status, by the mailfrom identity where it was judged:
+  0   pass
+  1   fail, softfail, neutral or permerror
+  2   wrong usage
+  3   none: there is no record
+  75  temperror: try again later
+  78  fault in the configuration file
+"""
+
+
+class ClientType(click.ParamType[ClientAddress]):
+    """An IP address."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ClientAddress:
+        """The address, or a usage error."""
+        if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
+            return value
+        try:
+            return parse_client(str(value).encode("utf-8", "surrogateescape"))
+        except ParseError as error:
+            self.fail(f"{value!r} is {error.message}", param, ctx)
+
+
+@click.command(epilog=_EPILOG)
+@click.option("--ip", "client", type=ClientType(), required=True, metavar="ADDRESS", help="The client's address.")
+@click.option("--sender", metavar="ADDRESS", help='What it says with MAIL FROM; "" is the null sender.')
+@click.option("--helo", metavar="NAME", help="What it says with HELO or EHLO.")
+@click.option("--record", metavar="TEXT", help="Take this for the record of the sender's (or the HELO) domain.")
+@click.option("--trace", is_flag=True, help="Show every DNS answer that was used, in order.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an identity.")
+@dns_options
+@config_option("Take the SPF and DNS options from this file.")
+@define_option()
+def command(
+    client: ClientAddress,
+    sender: str | None,
+    helo: str | None,
+    record: str | None,
+    trace: bool,
+    as_json: bool,
+    dns_zone: str | None,
+    dns_server: tuple[str, ...],
+    config: str | None,
+    macros: dict[str, str],
+) -> None:
+    """Judge by SPF what a client claims.
+
+    Both its HELO name and its MAIL FROM are judged, where they are given; one of the two must be.
+    """
+    if sender is None and not helo:
+        raise click.UsageError("name a --sender or a --helo name, or both")
+    settings = load_settings(config, macros)
+    envelope = Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
+    identities = [SpfIdentity.HELO] if helo else []
+    if sender is not None:
+        identities.append(SpfIdentity.MAILFROM)
+    resolver = Tracer(make_resolver(settings, dns_zone, dns_server))
+    if record is not None:
+        domain = (envelope.sender or b"").rpartition(b"@")[2] or envelope.helo
+        resolver.pretend(domain.decode("utf-8", "replace"), _bytes(record))
+    policy = spf_policy(settings, host_name(settings))
+    verdicts = asyncio.run(_judge(envelope, identities, resolver, policy))
+    if as_json:
+        for verdict in verdicts:
+            say(json_text(verdict_object(verdict, resolver.answers if trace else None)))
+    else:
+        _show(verdicts, resolver.answers if trace else ())
+    click.get_current_context().exit(STATUSES[verdicts[-1].result])
+
+
+def _bytes(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+async def _judge(
+    envelope: Envelope, identities: Sequence[SpfIdentity], resolver: Resolver, policy: SpfPolicy
+) -> list[SpfVerdict]:
+    """One after the other, so that the trace is in order."""
+    return [await check_host(envelope, resolver, policy, identity, time.time) for identity in identities]
+
+
+class Tracer:
+    """A resolver that hands questions on and keeps the answers, each once; one domain's records can be pretended."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._answers: dict[Question, Answer] = {}
+
+    @property
+    def answers(self) -> Sequence[Answer]:
+        """All that were used so far, in order."""
+        return list(self._answers.values())
+
+    def pretend(self, domain: str, record: bytes) -> None:
+        """Let this be the only TXT record of `domain`."""
+        question = Question(domain.removesuffix(".").lower(), RecordType.TXT)
+        self._answers[question] = Answer(question, (record,), detail="--record")
+
+    async def resolve(self, *questions: Question) -> Sequence[Answer]:
+        """The answers, in the order asked."""
+        new = [question for question in questions if question not in self._answers]
+        if new:
+            self._answers.update(zip(new, await self._resolver.resolve(*new), strict=True))
+        return [self._answers[question] for question in questions]
+
+
+def _show(verdicts: Sequence[SpfVerdict], answers: Sequence[Answer]) -> None:
+    table = TableWriter(COLUMNS)
+    for verdict in verdicts:
+        detail = f" ({verdict.detail})" if verdict.detail else ""
+        table.add(
+            verdict.result.value,
+            verdict.identity.value,
+            verdict.domain or "-",
+            verdict.mechanism or "-",
+            str(verdict.lookups),
+            verdict.reason.text + detail,
+            verdict.text or "-",
+        )
+    table.flush()
+    trace = TableWriter(TRACE_COLUMNS)
+    for answer in answers:
+        trace.add("dns", answer.question.name, answer.question.type.name, answer_text(answer))
+    trace.flush()
+
+
+def answer_text(answer: Answer) -> str:
+    """An answer for people."""
+    if answer.trouble is not None:
+        return answer.trouble.name + (f" ({answer.detail})" if answer.detail else "")
+    return "; ".join(_record_text(record, answer.question.type) for record in answer.records)
+
+
+def _record_text(record: bytes, record_type: RecordType) -> str:
+    if record_type in (RecordType.A, RecordType.AAAA):
+        return str(ipaddress.ip_address(record))
+    text = record.decode("utf-8", "backslashreplace")
+    return f'"{text}"' if record_type is RecordType.TXT else text
+
+
+def verdict_object(verdict: SpfVerdict, answers: Sequence[Answer] | None) -> dict[str, object]:
+    """One identity for JSON; `reason` is a name that never changes."""
+    found: dict[str, object] = {
+        "result": verdict.result.value,
+        "reason": verdict.reason.name.lower(),
+        "explanation": verdict.explanation,
+        "identity": verdict.identity.value,
+        "domain": verdict.domain or None,
+        "sender": verdict.sender or None,
+        "mechanism": verdict.mechanism or None,
+        "detail": verdict.detail or None,
+        "text": verdict.text or None,
+        "lookups": verdict.lookups,
+        "void_lookups": verdict.void_lookups,
+    }
+    if answers is not None:
+        found["dns"] = [
+            {"name": answer.question.name, "type": answer.question.type.name, "answer": answer_text(answer)}
+            for answer in answers
+        ]
+    return found
