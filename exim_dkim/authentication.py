@@ -9,13 +9,15 @@ import binascii
 import enum
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from exim_dkim.authres import AuthenticationResults, MethodResult, Property, format_authres
 from exim_dkim.dkim.signature import Signature
 from exim_dkim.dkim.verify import Verdict
 from exim_dkim.envelope import Envelope
-from exim_dkim.outcome import DkimResult
+from exim_dkim.outcome import DkimResult, SpfResult
+from exim_dkim.senderid.evaluate import SenderIdVerdict
+from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfVerdict
 
 MAX_TOLD: Final = 20
@@ -25,7 +27,7 @@ B_CHARACTERS: Final = 8
 
 
 class Method(enum.Enum):
-    """What can be asked for. `word` is the method's name in RFC 8601 §2.7."""
+    """What can be asked for. `word` is the method's name in RFC 8601 §2.7, `field` that of its finding here."""
 
     DKIM = "dkim"
     DOMAINKEYS = "domainkeys"
@@ -38,6 +40,11 @@ class Method(enum.Enum):
     def word(self) -> str:
         """The name that stands before `=`."""
         return self.value.partition(" ")[0]
+
+    @property
+    def field(self) -> str:
+        """The field of `Authentication`."""
+        return self.name.lower()
 
     @property
     def wants_body(self) -> bool:
@@ -54,9 +61,29 @@ class Authentication(NamedTuple):
 
     envelope: Envelope = Envelope()
     dkim: tuple[Verdict, ...] | None = None
+    domainkeys: tuple[Verdict, ...] | None = None
     spf: SpfVerdict | None = None
     spf_helo: SpfVerdict | None = None
+    senderid: SenderIdVerdict | None = None
+    senderid_mfrom: SenderIdVerdict | None = None
     unfinished: Mapping[Method, str] = MappingProxyType({})
+
+    @property
+    def temporary(self) -> bool:
+        """True when asking again later may find something else."""
+        others = (self.spf, self.spf_helo, self.senderid, self.senderid_mfrom)
+        return (
+            bool(self.unfinished)
+            or any(verdict.result is DkimResult.TEMPERROR for verdict in (*(self.dkim or ()), *(self.domainkeys or ())))
+            or any(verdict is not None and verdict.result is SpfResult.TEMPERROR for verdict in others)
+        )
+
+
+def merge(envelope: Envelope, parts: Mapping[Method, Authentication]) -> Authentication:
+    """One `Authentication` from the parts in which each method's finding is."""
+    found = {method.field: getattr(part, method.field) for method, part in parts.items()}
+    unfinished = {method: part.unfinished[method] for method, part in parts.items() if method in part.unfinished}
+    return Authentication(envelope, unfinished=unfinished, **found)
 
 
 def authentication_results(authentication: Authentication, authserv_id: str) -> bytes:
@@ -72,13 +99,17 @@ def method_results(authentication: Authentication, method: Method) -> Sequence[M
     """What the field says of one method; nothing if it was not asked for."""
     if method in authentication.unfinished:
         return [MethodResult(method.word, "temperror", comments=(authentication.unfinished[method],))]
-    if method is Method.DKIM and authentication.dkim is not None:
-        return _signature_results(method, authentication.dkim)
-    if method is Method.SPF and authentication.spf is not None:
-        return [_spf_result(authentication.spf, authentication.envelope)]
-    if method is Method.SPF_HELO and authentication.spf_helo is not None:
-        return [_spf_result(authentication.spf_helo, authentication.envelope)]
-    return ()
+    found, envelope = getattr(authentication, method.field), authentication.envelope
+    if found is None:
+        return ()
+    match method:
+        case Method.DKIM | Method.DOMAINKEYS:
+            return _signature_results(method, found)
+        case Method.SPF | Method.SPF_HELO:
+            return [_spf_result(found, envelope)]
+        case Method.SENDERID | Method.SENDERID_MFROM:
+            return [_senderid_result(found, envelope)]
+    assert_never(method)
 
 
 def _signature_results(method: Method, verdicts: Sequence[Verdict]) -> Sequence[MethodResult]:
@@ -122,13 +153,31 @@ def verdict_comment(verdict: Verdict) -> str:
 
 def _spf_result(verdict: SpfVerdict, envelope: Envelope) -> MethodResult:
     """With smtp.helo where the HELO name was judged, be it for a null reverse-path (RFC 7208 §2.4)."""
-    if verdict.identity is SpfIdentity.HELO or not envelope.sender:
-        place = Property("smtp", "helo", envelope.helo.decode("utf-8", "replace"))
-    else:
-        place = Property("smtp", "mailfrom", envelope.sender.decode("utf-8", "replace"))
+    name = "helo" if verdict.identity is SpfIdentity.HELO or not envelope.sender else "mailfrom"
+    return MethodResult(
+        Method.SPF.word, verdict.result.value, (_smtp(name, envelope),), comments=(_record_comment(verdict),)
+    )
+
+
+def _senderid_result(verdict: SenderIdVerdict, envelope: Envelope) -> MethodResult:
+    """With header.FIELD, the field that gave the PRA; smtp.mailfrom or smtp.helo where not the PRA was judged."""
+    properties: tuple[Property, ...] = ()
+    if verdict.scope is Scope.MFROM:
+        properties = (_smtp("mailfrom" if envelope.sender else "helo", envelope),)
+    elif verdict.field:
+        properties = (Property("header", verdict.field, verdict.address),)
+    comments = (_record_comment(verdict),)
+    return MethodResult(Method.SENDERID.word, verdict.result.value, properties, comments=comments)
+
+
+def _smtp(name: str, envelope: Envelope) -> Property:
+    value = envelope.sender or b"" if name == "mailfrom" else envelope.helo
+    return Property("smtp", name, value.decode("utf-8", "replace"))
+
+
+def _record_comment(verdict: SpfVerdict | SenderIdVerdict) -> str:
     why = verdict.mechanism or verdict.detail
-    comment = f"{verdict.reason.text} ({why})" if why else verdict.reason.text
-    return MethodResult(Method.SPF.word, verdict.result.value, (place,), comments=(comment,))
+    return f"{verdict.reason.text} ({why})" if why else verdict.reason.text
 
 
 def _shown_data(signatures: Sequence[Signature]) -> list[str]:

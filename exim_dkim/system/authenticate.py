@@ -26,6 +26,9 @@ from exim_dkim.message import HeaderField
 from exim_dkim.names import MAX_NAME
 from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Resolver
+from exim_dkim.senderid.evaluate import SenderIdVerdict
+from exim_dkim.senderid.evaluate import evaluate as evaluate_senderid
+from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
 
 INTERNAL = "internal error; see the log"
@@ -109,6 +112,12 @@ class Authenticator:
         """The verdict on the HELO name (RFC 7208 §2.3)."""
         return await check_host(envelope, self._resolver, self._policies.spf, SpfIdentity.HELO, self._clock)
 
+    async def senderid(
+        self, fields: Sequence[HeaderField], envelope: Envelope, scope: Scope = Scope.PRA
+    ) -> SenderIdVerdict:
+        """The verdict on who is responsible for the message (RFC 4407), or on the reverse-path (RFC 4406 §4)."""
+        return await evaluate_senderid(fields, envelope, self._resolver, self._policies.spf, scope, clock=self._clock)
+
     async def begin(
         self,
         fields: Sequence[HeaderField],
@@ -124,11 +133,14 @@ class Authenticator:
             works[Method.SPF] = self.spf(envelope)
         if Method.SPF_HELO in methods:
             works[Method.SPF_HELO] = self.helo(envelope)
+        if Method.SENDERID in methods:
+            works[Method.SENDERID] = self.senderid(fields, envelope, Scope.PRA)
+        if Method.SENDERID_MFROM in methods:
+            works[Method.SENDERID_MFROM] = self.senderid(fields, envelope, Scope.MFROM)
         done, unfinished = await _gather(works, seconds, self._log)
-        found = Authentication(
-            envelope, spf=done.get(Method.SPF), spf_helo=done.get(Method.SPF_HELO), unfinished=unfinished
-        )
-        return MessageAuthentication(found, done.get(Method.DKIM))
+        verification = done.pop(Method.DKIM, None)
+        found = {method.field: finding for method, finding in done.items()}
+        return MessageAuthentication(Authentication(envelope, unfinished=unfinished, **found), verification)
 
 
 async def _gather(

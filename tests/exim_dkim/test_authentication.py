@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from exim_dkim.authentication import MAX_TOLD, Authentication, Method, authentication_results
+from exim_dkim.authentication import MAX_TOLD, Authentication, Method, authentication_results, merge
 from exim_dkim.authres import AuthenticationResults, parse_authres
 from exim_dkim.dkim.signature import parse_signature
 from exim_dkim.dkim.verify import Verdict
 from exim_dkim.envelope import Envelope
 from exim_dkim.message import parse_field
-from exim_dkim.outcome import DkimReason, SpfReason
+from exim_dkim.outcome import DkimReason, SenderIdReason, SpfReason
+from exim_dkim.senderid.evaluate import SenderIdVerdict
+from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfVerdict
 
 
@@ -141,3 +143,57 @@ def test_all_methods_in_one_field() -> None:
         ("spf", "none"),
         ("spf", "temperror"),
     ]
+
+
+def senderid(reason: SenderIdReason, scope: Scope = Scope.PRA, **more: str) -> SenderIdVerdict:
+    return SenderIdVerdict(reason, scope, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (
+            senderid(SenderIdReason.MATCHED_FAIL, address="alice@x.example", field="resent-from", mechanism="-all"),
+            "sender-id=fail (the domain says that this client is not permitted (-all))"
+            " header.resent-from=alice@x.example",
+        ),
+        (
+            senderid(SenderIdReason.PRA_MISSING),
+            "sender-id=permerror (no header field says who is responsible for the message)",
+        ),
+        (
+            senderid(SenderIdReason.NO_RECORD, Scope.MFROM, address="alice@example.org"),
+            "sender-id=none (the domain has no SPF record) smtp.mailfrom=alice@example.org",
+        ),
+    ],
+)
+def test_senderid(found: SenderIdVerdict, line: str) -> None:
+    pra = found.scope is Scope.PRA
+    authentication = Authentication(ENVELOPE, senderid=found if pra else None, senderid_mfrom=None if pra else found)
+    written = authentication_results(authentication, "mx.example").decode()
+    assert " ".join(written.split("\r\n\t")[1:]) == line
+
+
+def test_merge() -> None:
+    """Of each part only what it is there for."""
+    first = Authentication(dkim=(), spf=spf(SpfReason.NO_RECORD), unfinished={Method.SPF_HELO: "x"})
+    second = Authentication(spf=spf(SpfReason.MATCHED_PASS), unfinished={Method.SENDERID: "no time"})
+    parts = {Method.DKIM: first, Method.SPF: second, Method.SENDERID: second}
+    assert merge(ENVELOPE, parts) == Authentication(
+        ENVELOPE, dkim=(), spf=second.spf, unfinished={Method.SENDERID: "no time"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "temporary"),
+    [
+        (Authentication(dkim=()), False),
+        (Authentication(dkim=(verdict(DkimReason.KEY_TIMEOUT),)), True),
+        (Authentication(spf=spf(SpfReason.TIMEOUT)), True),
+        (Authentication(spf=spf(SpfReason.BAD_SYNTAX), dkim=(verdict(DkimReason.GOOD),)), False),
+        (Authentication(senderid=senderid(SenderIdReason.SERVFAIL)), True),
+        (Authentication(unfinished={Method.SPF: "x"}), True),
+    ],
+)
+def test_temporary(found: Authentication, temporary: bool) -> None:
+    assert found.temporary == temporary

@@ -16,7 +16,7 @@ from exim_dkim.envelope import Envelope, parse_client
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.message import parse_message
-from exim_dkim.outcome import DkimReason, SpfReason
+from exim_dkim.outcome import DkimReason, SenderIdReason, SpfReason
 from exim_dkim.resolver import Answer, Question, Resolver
 from exim_dkim.system.authenticate import INTERNAL, Authenticator, Policies, authserv_id, policies
 from tests.support.mail import MESSAGE, NOW, record, resolver, signed
@@ -194,3 +194,18 @@ def test_authserv_id(options: dict[str, bytes], name: str) -> None:
 def test_authserv_id_that_cannot_be_used(name: bytes) -> None:
     with pytest.raises(ConfigurationError, match="authserv_id"):
         authserv_id(Settings().replaced({"authserv_id": name}))
+
+
+@pytest.mark.parametrize(
+    ("method", "domain"), [(Method.SENDERID, "example.org"), (Method.SENDERID_MFROM, "sender.example")]
+)
+def test_senderid(method: Method, domain: str) -> None:
+    records: dict[str, Value] = {
+        "example.org": "spf2.0/pra ip4:192.0.2.1 -all",
+        "sender.example": "spf2.0/mfrom ip4:192.0.2.1 -all",
+    }
+    envelope = ENVELOPE._replace(sender=b"bob@sender.example")
+    found = authenticate(MemoryResolver(records), MESSAGE, {method}, envelope)
+    verdict = found.senderid if method is Method.SENDERID else found.senderid_mfrom
+    assert verdict
+    assert (verdict.reason, verdict.domain) == (SenderIdReason.MATCHED_PASS, domain)
