@@ -1,4 +1,5 @@
-"""Canonicalisation (RFC 6376 §3.4): `simple` and `relaxed`, for header fields and for the body.
+"""Canonicalisation for header fields and for the body: `simple` and `relaxed` of DKIM (RFC 6376 §3.4), `simple` and
+`nofws` of DomainKeys (RFC 4870 §3.4.2), and `nowsp` of the first DKIM drafts (draft-allman-dkim-base-00 §3.4).
 
 Works on wire form (CRLF). A body canonicaliser is fed chunks cut anywhere and hands canonical bytes to a sink; it keeps
 only white space whose fate is not decided yet, and that as counts, so its memory does not grow with the message. All
@@ -19,6 +20,8 @@ CRLF: Final = b"\r\n"
 _EMPTY_LINES_AT_ONCE: Final = 32768
 # Stands for something else in texts that have no such byte of their own.
 _MARK: Final = b"\0"
+_MARKS: Final = (_MARK, b"\1", b"\x7f", b"\x02")
+_WHITE_SPACE: Final = b" \t\r\n"
 
 
 class BodyCanonicalizer(Protocol):
@@ -118,6 +121,66 @@ class RelaxedBody(_Body):
             self._sink(CRLF)
 
 
+class DomainKeysSimpleBody(SimpleBody):
+    """RFC 4870 §3.4.2.1, with the empty line before the body: empty lines at the end go, that one too."""
+
+    __slots__ = ()
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self._empty_lines = 1
+
+    def finish(self) -> None:
+        """See `BodyCanonicalizer`. The last line gets its CRLF."""
+        if self._held:
+            self._write(self._held)
+        if self._written:
+            self._sink(CRLF)
+
+
+class NofwsBody(DomainKeysSimpleBody):
+    """RFC 4870 §3.4.2.2: as above, and every blank, lone CR and lone LF goes before a line is looked at.
+
+    A line ends at a CRLF of the message. Where blanks stand between CR and LF, Mail::DKIM sees a line end, too.
+    """
+
+    __slots__ = ()
+
+    def update(self, chunk: bytes) -> None:
+        """See `BodyCanonicalizer`."""
+        data = self._held + chunk
+        if data.endswith(b"\r"):
+            self._held, data = b"\r", data[:-1]
+        else:
+            self._held = b""
+        lines = _remove_blanks(data)
+        text = lines.rstrip(CRLF)
+        if text:
+            self._write(text)
+        self._empty_lines += (len(lines) - len(text)) >> 1
+
+    def finish(self) -> None:
+        """See `BodyCanonicalizer`. A CR that nothing followed is a blank."""
+        if self._written:
+            self._sink(CRLF)
+
+
+class NowspBody:
+    """draft-allman-dkim-base-00 §3.4: without any white space, line ends included."""
+
+    __slots__ = ("_sink",)
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def update(self, chunk: bytes) -> None:
+        """See `BodyCanonicalizer`."""
+        self._sink(chunk.translate(None, _WHITE_SPACE))
+
+    def finish(self) -> None:
+        """See `BodyCanonicalizer`."""
+
+
 def simple_body(body: bytes) -> bytes:
     """A whole body, of moderate size, as `SimpleBody` makes it."""
     if body.endswith(CRLF) and body[-3:-2] not in (b"\r", b"\n"):
@@ -131,6 +194,24 @@ def relaxed_body(body: bytes) -> bytes:
     if text.endswith(CRLF) and text[-3:-2] not in (b"\r", b"\n", b""):
         return text
     return _stream(RelaxedBody, body)
+
+
+def domainkeys_simple_body(body: bytes) -> bytes:
+    """A whole body, of moderate size, as `DomainKeysSimpleBody` makes it."""
+    if body.endswith(CRLF) and body[-3:-2] not in (b"\r", b"\n", b""):
+        return CRLF + body
+    return _stream(DomainKeysSimpleBody, body)
+
+
+def nofws_body(body: bytes) -> bytes:
+    """A whole body, of moderate size, as `NofwsBody` makes it."""
+    text = _remove_blanks(body).rstrip(CRLF)
+    return CRLF + text + CRLF if text else b""
+
+
+def nowsp_body(body: bytes) -> bytes:
+    """A whole body as `NowspBody` makes it."""
+    return body.translate(None, _WHITE_SPACE)
 
 
 def _stream(canonicalize: Callable[[Sink], BodyCanonicalizer], body: bytes) -> bytes:
@@ -157,6 +238,14 @@ def _reduce_blanks(text: bytes) -> bytes:
     if b" \r\n" in text:
         text = text.replace(b" \r\n", CRLF)
     return text + rest
+
+
+def _remove_blanks(text: bytes) -> bytes:
+    """`text` with its CRLFs and without any other white space."""
+    mark = next((mark for mark in _MARKS if mark not in text), None)
+    if mark is None:  # hostile or binary
+        return CRLF.join([line.translate(None, _WHITE_SPACE) for line in text.split(CRLF)])
+    return text.replace(CRLF, mark).translate(None, _WHITE_SPACE).replace(mark, CRLF)
 
 
 def simple_field(field: HeaderField) -> bytes:
@@ -192,6 +281,19 @@ def relaxed_fields(fields: Sequence[HeaderField]) -> bytes:
     return CRLF.join([name + b":" + value for (name, _), value in zip(fields, values, strict=True)])
 
 
+def nofws_fields(fields: Sequence[HeaderField]) -> bytes:
+    """RFC 4870 §3.4.2.2: each field unfolded and without blanks, its name as written; joined by CRLF."""
+    text = _MARK.join([raw for _, raw in fields])
+    if text.count(_MARK) != len(fields) - 1:  # rare: the mark stands in a field
+        return CRLF.join([raw.translate(None, _WHITE_SPACE) for _, raw in fields])
+    return text.translate(None, _WHITE_SPACE).replace(_MARK, CRLF)
+
+
+def nowsp_fields(fields: Sequence[HeaderField]) -> bytes:
+    """draft-allman-dkim-base-00 §3.4: lower-case names, no white space at all; joined by CRLF."""
+    return CRLF.join([name + b":" + raw.partition(b":")[2].translate(None, _WHITE_SPACE) for name, raw in fields])
+
+
 HEADER_CANONICALIZATIONS: Final[dict[str, Callable[[Sequence[HeaderField]], bytes]]] = {
     "simple": simple_fields,
     "relaxed": relaxed_fields,
@@ -203,4 +305,26 @@ WHOLE_BODY_CANONICALIZATIONS: Final[dict[str, Callable[[bytes], bytes]]] = {
 BODY_CANONICALIZATIONS: Final[dict[str, Callable[[Sink], BodyCanonicalizer]]] = {
     "simple": SimpleBody,
     "relaxed": RelaxedBody,
+}
+
+# Beyond RFC 6376: by the names that the signatures have (headers), and by names of our own (bodies).
+DOMAINKEYS_HEADERS: Final[dict[str, Callable[[Sequence[HeaderField]], bytes]]] = {
+    "simple": simple_fields,
+    "nofws": nofws_fields,
+}
+LEGACY_HEADERS: Final[dict[str, Callable[[Sequence[HeaderField]], bytes]]] = {
+    "simple": simple_fields,
+    "nowsp": nowsp_fields,
+}
+ALL_WHOLE_BODIES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    **WHOLE_BODY_CANONICALIZATIONS,
+    "domainkeys-simple": domainkeys_simple_body,
+    "domainkeys-nofws": nofws_body,
+    "nowsp": nowsp_body,
+}
+ALL_BODIES: Final[dict[str, Callable[[Sink], BodyCanonicalizer]]] = {
+    **BODY_CANONICALIZATIONS,
+    "domainkeys-simple": DomainKeysSimpleBody,
+    "domainkeys-nofws": NofwsBody,
+    "nowsp": NowspBody,
 }

@@ -11,9 +11,10 @@ import functools
 from collections.abc import Callable
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from exim_dkim import der
 from exim_dkim.errors import KeyFormatError
@@ -53,9 +54,10 @@ def _check_ed25519(key: ed25519.Ed25519PublicKey, signature: bytes, data: bytes,
 class PublicKey:
     """A public key that can verify. `type` is `rsa` or `ed25519`, `bits` its size (256 for Ed25519)."""
 
-    __slots__ = ("_check", "bits", "type")
+    __slots__ = ("_check", "_key", "bits", "type")
 
     def __init__(self, key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey) -> None:
+        self._key = key
         self._check: Callable[[bytes, bytes, str], None]
         if isinstance(key, rsa.RSAPublicKey):
             self.type, self.bits, self._check = "rsa", key.key_size, functools.partial(_check_rsa, key)
@@ -66,8 +68,22 @@ class PublicKey:
         """Whether `signature` was made over `data` (RFC 6376 §3.7; Ed25519 signs the hash, RFC 8463 §3)."""
         try:
             self._check(signature, data, hash_name)
+        except (InvalidSignature, ValueError, UnsupportedAlgorithm):
+            return False
+        return True
+
+    def verify_digest(self, signature: bytes, digest: bytes, hash_name: str) -> bool | None:
+        """Whether this RSA key made `signature` over what has this digest.
+
+        None: the cryptographic library refuses the hash, as OpenSSL may be told to do with sha1.
+        """
+        assert isinstance(self._key, rsa.RSAPublicKey)
+        try:
+            self._key.verify(signature, digest, _PADDING, Prehashed(_HASHES[hash_name]))
         except (InvalidSignature, ValueError):
             return False
+        except UnsupportedAlgorithm:
+            return None
         return True
 
 
@@ -91,6 +107,18 @@ class PrivateKey:
         else:
             signature = self._key.sign(digest(hash_name, data))
         if not self._public.verify(signature, data, hash_name):
+            raise KeyFormatError("the private key is damaged: it makes signatures that do not verify; make a new key")
+        return signature
+
+    def sign_digest(self, digest: bytes, hash_name: str) -> bytes:
+        """As `sign` with an RSA key, for data of which only the digest is at hand."""
+        if not isinstance(self._key, rsa.RSAPrivateKey):
+            raise KeyFormatError("the private key is not an RSA key, which this signature needs")
+        try:
+            signature = self._key.sign(digest, _PADDING, Prehashed(_HASHES[hash_name]))
+        except UnsupportedAlgorithm:
+            raise KeyFormatError(f"the cryptographic library of this system refuses to sign with {hash_name}") from None
+        if not self._public.verify_digest(signature, digest, hash_name):
             raise KeyFormatError("the private key is damaged: it makes signatures that do not verify; make a new key")
         return signature
 
@@ -141,7 +169,6 @@ def _load_quickly(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey |
 
 
 def _load_by_library(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
@@ -162,7 +189,6 @@ def load_public_key(key_type: str, data: bytes) -> PublicKey:
         if len(data) != 32:
             raise KeyFormatError(f"an Ed25519 key has 32 bytes, not {len(data)}")
         return PublicKey(ed25519.Ed25519PublicKey.from_public_bytes(data))
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:

@@ -7,12 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from exim_dkim import crypto
-from exim_dkim.canonical import (
-    BODY_CANONICALIZATIONS,
-    HEADER_CANONICALIZATIONS,
-    WHOLE_BODY_CANONICALIZATIONS,
-    BodyCanonicalizer,
-)
+from exim_dkim.canonical import ALL_BODIES, ALL_WHOLE_BODIES, HEADER_CANONICALIZATIONS, BodyCanonicalizer
 from exim_dkim.message import HeaderField
 
 CHUNK = 65536
@@ -66,8 +61,12 @@ class BodyHasher:
         body_hash = self._hashes.get(key)
         if body_hash is None:
             body_hash = self._hashes[key] = BodyHash(hash_name, length)
-            self._feeders.setdefault(canonicalization, []).append(body_hash.feeder())
+            self.add(canonicalization, body_hash.feeder())
         return body_hash
+
+    def add(self, canonicalization: str, feed: Callable[[bytes], object]) -> None:
+        """Hand the canonical body to `feed`, too: for hashes that began with the header (DomainKeys)."""
+        self._feeders.setdefault(canonicalization, []).append(feed)
 
     def update(self, chunk: bytes) -> None:
         """The next piece of the body in wire form, of any size."""
@@ -86,7 +85,7 @@ class BodyHasher:
         """All of the body at once, instead of `update` and `finish`; for one that is no longer than `CHUNK`."""
         self._finished = True
         for canonicalization, feeders in self._feeders.items():
-            text = WHOLE_BODY_CANONICALIZATIONS[canonicalization](body)
+            text = ALL_WHOLE_BODIES[canonicalization](body)
             for feed in feeders:
                 feed(text)
 
@@ -100,7 +99,7 @@ class BodyHasher:
                 canonicalizer.finish()
 
     def _start(self) -> list[BodyCanonicalizer]:
-        return [BODY_CANONICALIZATIONS[name](_fan_out(sinks)) for name, sinks in self._feeders.items()]
+        return [ALL_BODIES[name](_fan_out(sinks)) for name, sinks in self._feeders.items()]
 
 
 def _fan_out(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:

@@ -23,6 +23,7 @@ class KeyRecord(NamedTuple):
     flags: tuple[str, ...]
     notes: bytes
     version_known: bool
+    granularity: bytes = b""
 
     @property
     def revoked(self) -> bool:
@@ -38,6 +39,16 @@ class KeyRecord(NamedTuple):
     def strict_identity(self) -> bool:
         """t=s: the domain of i= must be d= itself, not one below it."""
         return "s" in self.flags
+
+    def permits(self, local: bytes) -> bool:
+        """g= permits this local part (RFC 4870 §3.2.3, RFC 4871 §3.6.1; RFC 6376 has no g=).
+
+        An empty g= permits all, as in DomainKeys; early DKIM took it to permit none, and generators wrote it for years.
+        """
+        begin, asterisk, end = self.granularity.partition(b"*")
+        if not asterisk:
+            return begin in (b"", local)
+        return len(local) >= len(begin) + len(end) and local.startswith(begin) and local.endswith(end)
 
     @property
     def for_mail(self) -> bool:
@@ -70,6 +81,7 @@ def parse_key_record(record: bytes) -> KeyRecord:
         flags=_words(tags.get(b"t", b"")),
         notes=tags.get(b"n", b""),
         version_known=tags.get(b"v", b"DKIM1") == b"DKIM1",
+        granularity=tags.get(b"g", b""),
     )
 
 

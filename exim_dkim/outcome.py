@@ -94,6 +94,62 @@ class DkimReason(enum.Enum):
 
 
 @enum.unique
+class DomainKeysReason(enum.Enum):
+    """Every way in which the verification of one DomainKeys signature can end (RFC 4870 §3.7)."""
+
+    GOOD = (DkimResult.PASS, "the signature is good")
+    UNSIGNED_SIGNS_ALL = (DkimResult.NONE, "there is no signature, but the domain says that it signs all mail (o=-)")
+
+    # The signature field itself (RFC 4870 §3.3)
+    BAD_TAG_LIST = (DkimResult.NEUTRAL, "the signature field is not a well-formed tag list")
+    DUPLICATE_TAG = (DkimResult.NEUTRAL, "a tag stands twice in the signature")
+    MISSING_TAG = (DkimResult.NEUTRAL, "a required tag is missing from the signature")
+    BAD_TAG_VALUE = (DkimResult.NEUTRAL, "a tag of the signature has an unusable value")
+    UNKNOWN_ALGORITHM = (DkimResult.NEUTRAL, "the signature uses an unknown algorithm")
+    UNKNOWN_CANONICALIZATION = (DkimResult.NEUTRAL, "the signature uses an unknown canonicalisation")
+    UNKNOWN_QUERY_METHOD = (DkimResult.NEUTRAL, "the signature names no query method that is known")
+
+    # Who sends (RFC 4870 §3.1, §3.3)
+    SENDER_NOT_SIGNED = (DkimResult.PERMERROR, "neither Sender nor From is signed")
+    SENDER_REPEATED = (DkimResult.PERMERROR, "the field that says who sends is signed more than once")
+    SENDER_MALFORMED = (DkimResult.PERMERROR, "the field that says who sends has no usable address")
+    SENDER_NOT_UNDER_DOMAIN = (DkimResult.PERMERROR, "the sending address is not under the signing domain (d=)")
+
+    # Local policy
+    SHA1_NOT_ACCEPTED = (DkimResult.POLICY, "rsa-sha1, all that DomainKeys has, is not accepted here")
+    SHA1_REFUSED = (DkimResult.POLICY, "the cryptographic library of this system refuses SHA-1")
+    KEY_TOO_SMALL = (DkimResult.POLICY, "the key is too small")
+    KEY_TOO_LARGE = (DkimResult.POLICY, "the key is too large")
+    UNSIGNED_DUPLICATE_FIELD = (DkimResult.POLICY, "a header field stands more often than it is signed")
+    MALFORMED_HEADER = (DkimResult.POLICY, "the header has a line that is no field, or a lone CR or LF")
+    TOO_MANY_SIGNATURES = (DkimResult.POLICY, "the message has more signatures than are looked at")
+
+    # The key (RFC 4870 §3.2.3, §3.7.4; RFC 6376 §3.6.1 where the record is one for DKIM, too)
+    KEY_NXDOMAIN = (DkimResult.PERMERROR, "there is no key: the name does not exist in DNS")
+    KEY_NO_DATA = (DkimResult.PERMERROR, "there is no key: the name has no TXT record in DNS")
+    KEY_SERVFAIL = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers failed")
+    KEY_TIMEOUT = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers did not answer in time")
+    KEY_BAD_RECORD = (DkimResult.PERMERROR, "the key record is not well-formed")
+    KEY_UNKNOWN_VERSION = (DkimResult.PERMERROR, "the key record has an unknown version")
+    KEY_REVOKED = (DkimResult.PERMERROR, "the key has been revoked (p= is empty)")
+    KEY_TYPE_MISMATCH = (DkimResult.PERMERROR, "the key (k=) is not an RSA key")
+    KEY_HASH_MISMATCH = (DkimResult.PERMERROR, "the key (h=) does not permit SHA-1")
+    KEY_NOT_FOR_MAIL = (DkimResult.PERMERROR, "the key is not for mail (s=)")
+    KEY_STRICT_IDENTITY = (DkimResult.PERMERROR, "the key (t=s) wants a sending address at exactly the signing domain")
+    KEY_GRANULARITY = (DkimResult.PERMERROR, "the key (g=) is not for this sending address")
+    KEY_UNUSABLE = (DkimResult.PERMERROR, "the key record holds no usable public key")
+
+    # The arithmetic (RFC 4870 §3.7.5)
+    SIGNATURE_MISMATCH = (DkimResult.FAIL, "the signature does not fit: message changed after signing, or wrong key")
+
+    def __init__(self, result: DkimResult, text: str) -> None:
+        self.result = result
+        """The RFC 8601 word."""
+        self.text = text
+        """A sentence for people, without a full stop."""
+
+
+@enum.unique
 class SpfReason(enum.Enum):
     """Every way in which the evaluation of one SPF identity can end."""
 

@@ -19,3 +19,13 @@ class VerificationPolicy:
     min_key_bits: Mapping[str, int] = field(default_factory=lambda: MIN_KEY_BITS)  # dkim_verify_min_keysizes
     max_key_bits: int = 8192  # dkim_verify_max_keysize: a large key is a lever for denial of service
     partial_body: bool = False  # dkim_verify_partial_body: accept l= that leaves body text unsigned (RFC 6376 §8.2)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainKeysPolicy:
+    """How DomainKeys signatures are judged (RFC 4870 §3.7). The option that sets each field stands behind it."""
+
+    accept_sha1: bool = False  # domainkeys_verify: DomainKeys has no other algorithm than rsa-sha1
+    max_signatures: int = 8  # dkim_verify_signatures
+    min_key_bits: int = 1024  # domainkeys_verify_min_keysize: of 2005 there are keys of 384 and 512 bits
+    max_key_bits: int = 8192  # dkim_verify_max_keysize

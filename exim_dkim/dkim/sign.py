@@ -12,15 +12,11 @@ from typing import Final, NamedTuple
 from exim_dkim.canonical import HEADER_CANONICALIZATIONS
 from exim_dkim.crypto import PrivateKey
 from exim_dkim.errors import SigningError
+from exim_dkim.folding import FOLD, add_part, append_data, is_field_name, name_parts, shown_name
 from exim_dkim.hashing import FieldChooser, header_text
 from exim_dkim.message import HeaderField
 from exim_dkim.names import Domain, Selector
 
-_WIDTH: Final = 78
-_FOLD: Final = b"\r\n\t"
-# RFC 5322 §2.2 without the semicolon, which would end h=; so long that a line keeps below 998 characters.
-_NAME_CHARACTERS: Final = bytes(byte for byte in range(33, 127) if byte not in b":;")
-_MAX_NAME: Final = 900
 _MAX_ADDRESS: Final = 253  # RFC 5321 §4.5.3.1.3, without @ and angle brackets
 _LOCAL_PART_SAFE: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-/?^_`{|}~.,:()<>[]\\\""
@@ -98,8 +94,9 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
         if canonicalization not in HEADER_CANONICALIZATIONS:
             raise SigningError(f"unknown canonicalisation {canonicalization!r}: use simple or relaxed")
     for name in request.names:
-        if not 0 < len(name) <= _MAX_NAME or name.translate(None, _NAME_CHARACTERS):
-            raise SigningError(f"not a header field name that can be signed: {_shown(name)}; correct dkim_sign_headers")
+        if not is_field_name(name):
+            shown = shown_name(name)
+            raise SigningError(f"not a header field name that can be signed: {shown}; correct dkim_sign_headers")
     if b"from" not in names:
         raise SigningError("From must be signed (RFC 6376 §5.4): put it into dkim_sign_headers")
     chooser = FieldChooser(fields)
@@ -111,7 +108,7 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     chosen = chooser.choose(names)
     field = HeaderField(b"dkim-signature", unsigned)
     data = key.sign(header_text(chosen, field, request.header_canonicalization), request.hash_name)
-    return _append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
+    return append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
 
 
 def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes:
@@ -138,43 +135,14 @@ def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes
     line = b"DKIM-Signature:"
     lines: list[bytes] = []
     for tag in tags:
-        line = _add(lines, line, b" " + tag + b";")
-    for part in _name_parts(request.names):
-        line = _add(lines, line, part)
-    line = _add(lines, line, b" bh=" + binascii.b2a_base64(body_hash, newline=False) + b";")
-    line = _add(lines, line, b" b=")
-    return _FOLD.join([*lines, line])
-
-
-def _add(lines: list[bytes], line: bytes, part: bytes) -> bytes:
-    """`line` with `part`, or, when that is too long, a new line with it."""
-    if len(line) + len(part) <= _WIDTH - 1:
-        return line + part
-    lines.append(line)
-    return part.lstrip(b" ")
-
-
-def _name_parts(names: Sequence[bytes]) -> list[bytes]:
-    """h= in pieces between which it may be folded."""
-    parts = [b":" + name for name in names]
-    parts[0] = b" h=" + names[0]
-    parts[-1] += b";"
-    return parts
-
-
-def _append_data(field: bytes, data: bytes) -> bytes:
-    """`field`, which ends in `b=`, with the base64 text folded in."""
-    room = max(0, _WIDTH - (len(field) - field.rfind(b"\n")))
-    pieces = [data[:room]]
-    pieces.extend(data[start : start + _WIDTH - 2] for start in range(room, len(data), _WIDTH - 2))
-    return field + _FOLD.join(pieces)
+        line = add_part(lines, line, b" " + tag + b";")
+    for part in name_parts(request.names):
+        line = add_part(lines, line, part)
+    line = add_part(lines, line, b" bh=" + binascii.b2a_base64(body_hash, newline=False) + b";")
+    line = add_part(lines, line, b" b=")
+    return FOLD.join([*lines, line])
 
 
 def _quoted_local_part(local: bytes) -> bytes:
     """dkim-quoted-printable (RFC 6376 §2.11)."""
     return b"".join(bytes((byte,)) if byte in _LOCAL_PART_SAFE else b"=%02X" % byte for byte in local)
-
-
-def _shown(name: bytes) -> str:
-    """A name for people: printable, not long."""
-    return ascii(name[:40].decode("utf-8", "backslashreplace"))

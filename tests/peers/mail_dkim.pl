@@ -4,10 +4,14 @@
 #   key NAME LEN \n RECORD                                  -> ok
 #   verify LEN \n MESSAGE                                   -> ok COUNT \n, then per signature: RESULT DETAIL \n
 #   sign HC/BC DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> ok LEN \n FIELD (without the final CRLF)
-# NAMES are separated by colons and signed as often as named; "-" leaves the choice to Mail::DKIM. Keys come from memory.
+#   domainkeys CANON DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> the same, for a DomainKey-Signature
+#   canonicalize CANON NAMES LEN \n MESSAGE                -> ok LEN \n what DomainKeys hashes; CANON is simple or nofws
+# NAMES are separated by colons and signed as often as named; "-" leaves the choice to Mail::DKIM, or means no h=. Keys
+# come from memory. A message may have DKIM and DomainKeys signatures, which are judged in the order of the header.
 use strict;
 use warnings;
 use Crypt::OpenSSL::RSA;
+use Mail::DKIM::DkSignature;
 use Mail::DKIM::Signer;
 use Mail::DKIM::Verifier;
 use Mail::DKIM::PrivateKey;
@@ -71,6 +75,53 @@ sub run_sign {
     return;
 }
 
+sub run_domainkeys {
+    my ( $canonicalization, $domain, $selector, $names, $key, $message ) = @_;
+    my $private = Mail::DKIM::PrivateKey->load( Cork => Crypt::OpenSSL::RSA->new_private_key($key) );
+    my $signer = Mail::DKIM::Signer->new(
+        Policy => sub {
+            $_[0]->add_signature(
+                Mail::DKIM::DkSignature->new(
+                    Algorithm => 'rsa-sha1',
+                    Method    => $canonicalization,
+                    Domain    => $domain,
+                    Selector  => $selector,
+                    Query     => 'dns',
+                    Key       => $private,
+                    ( $names eq '-' ? () : ( Headers => $names ) ),
+                )
+            );
+            return;
+        },
+    );
+    $signer->PRINT($message);
+    $signer->CLOSE;
+    my $field = $signer->signature->as_string;
+    print 'ok ', length($field), "\n", $field;
+    return;
+}
+
+sub run_canonicalize {
+    my ( $canonicalization, $names, $message ) = @_;
+    my $text = '';
+    my $signer = Mail::DKIM::Signer->new(
+        Debug_Canonicalization => \$text,
+        Policy => sub {
+            $_[0]->add_signature(
+                Mail::DKIM::DkSignature->new(
+                    Method => $canonicalization,
+                    ( $names eq '-' ? () : ( Headers => $names ) ),
+                )
+            );
+            return;
+        },
+    );
+    $signer->PRINT($message);
+    eval { $signer->CLOSE };    # there is no key
+    print 'ok ', length($text), "\n", $text;
+    return;
+}
+
 binmode STDIN;
 binmode STDOUT;
 $| = 1;
@@ -91,6 +142,13 @@ while ( my $line = <STDIN> ) {
     elsif ( $command eq 'sign' ) {
         my $key = read_blob( $words[4] );
         run_sign( @words[ 0 .. 3 ], $key, read_blob( $words[5] ) );
+    }
+    elsif ( $command eq 'domainkeys' ) {
+        my $key = read_blob( $words[4] );
+        run_domainkeys( @words[ 0 .. 3 ], $key, read_blob( $words[5] ) );
+    }
+    elsif ( $command eq 'canonicalize' ) {
+        run_canonicalize( @words[ 0 .. 1 ], read_blob( $words[2] ) );
     }
     else {
         die "unknown command: $command\n";
