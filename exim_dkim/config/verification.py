@@ -1,10 +1,10 @@
-"""The `dkim_verify_...` options as a `VerificationPolicy`."""
+"""The `dkim_verify_...` and `domainkeys_verify...` options as policies."""
 
 from __future__ import annotations
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
-from exim_dkim.policy import VerificationPolicy
+from exim_dkim.policy import DomainKeysPolicy, VerificationPolicy
 
 _HASHES = ("sha1", "sha256", "sha512")
 _KEY_TYPES = ("rsa", "ed25519")
@@ -19,6 +19,16 @@ def verification_policy(settings: Settings) -> VerificationPolicy:
         min_key_bits=_key_sizes(settings),
         max_key_bits=_positive(settings, "dkim_verify_max_keysize"),
         partial_body=settings.boolean("dkim_verify_partial_body"),
+    )
+
+
+def domainkeys_policy(settings: Settings) -> DomainKeysPolicy:
+    """The policy for DomainKeys; `ConfigurationError` as above."""
+    return DomainKeysPolicy(
+        accept_sha1=settings.boolean("domainkeys_verify"),
+        max_signatures=_positive(settings, "dkim_verify_signatures"),
+        min_key_bits=_positive(settings, "domainkeys_verify_min_keysize"),
+        max_key_bits=_positive(settings, "dkim_verify_max_keysize"),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exim_dkim.config.grammar import parse_configuration
-from exim_dkim.config.verification import verification_policy
+from exim_dkim.config.verification import domainkeys_policy, verification_policy
 from exim_dkim.errors import ConfigurationError
-from exim_dkim.policy import VerificationPolicy
+from exim_dkim.policy import DomainKeysPolicy, VerificationPolicy
 
 
 def policy(text: str) -> VerificationPolicy:
@@ -28,6 +28,17 @@ dkim_verify_max_keysize = 4096
 dkim_verify_partial_body = true
 """
     assert policy(text) == VerificationPolicy(3, 10, ("sha1", "sha256"), {"rsa": 2048}, 4096, True)
+
+
+def test_domainkeys() -> None:
+    def policy(text: str) -> DomainKeysPolicy:
+        return domainkeys_policy(parse_configuration(text.encode(), "test.conf"))
+
+    assert policy("") == DomainKeysPolicy()
+    text = "domainkeys_verify\ndkim_verify_signatures = 3\ndomainkeys_verify_min_keysize = 512\n"
+    assert policy(text + "dkim_verify_max_keysize = 4096") == DomainKeysPolicy(True, 3, 512, 4096)
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        policy("domainkeys_verify_min_keysize = 0")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""Verification of DomainKeys beyond the vectors: stages, DNS, policies, hostile headers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exim_dkim.crypto import PublicKey
+from exim_dkim.domainkeys.verify import verify_header
+from exim_dkim.memory import MemoryResolver
+from exim_dkim.message import parse_message
+from exim_dkim.outcome import DomainKeysReason
+from exim_dkim.policy import DomainKeysPolicy
+from exim_dkim.resolver import Trouble
+from tests.support import mail
+from tests.support.domainkeys import POLICY, judge, signed
+from tests.support.run import run
+
+
+def reasons(message: bytes, resolver: MemoryResolver | None = None, policy: DomainKeysPolicy = POLICY) -> list[str]:
+    return [verdict.reason.name for verdict in judge(message, resolver, policy)]
+
+
+@pytest.mark.parametrize("canonicalization", ["simple", "nofws"])
+@pytest.mark.parametrize("names", [None, (b"From", b"To", b"Subject")])
+def test_our_own_signature(canonicalization: str, names: tuple[bytes, ...] | None) -> None:
+    message = signed(canonicalization=canonicalization, names=names)
+    assert reasons(message) == ["GOOD"]
+    assert reasons(message.replace(b"Hello", b"Hallo")) == ["SIGNATURE_MISMATCH"]
+    assert reasons(message.replace(b"To: Bob", b"To: Bab")) == ["SIGNATURE_MISMATCH"]
+    assert reasons(b"Received: from us\r\n" + message) == ["GOOD"]
+    later = message.replace(b"\r\n\r\n", b"\r\nX-Added: below\r\n\r\n", 1)
+    assert reasons(later) == (["SIGNATURE_MISMATCH"] if names is None else ["GOOD"])
+
+
+def test_one_call_for_all_of_dns() -> None:
+    resolver = mail.resolver()
+    two = signed(signed())
+    run(verify_header(parse_message(two).fields, resolver, POLICY))
+    assert [question.name for question in resolver.asked] == ["sel._domainkey.example.org", "_domainkey.example.org"]
+
+
+def test_nothing_is_asked_when_it_is_off() -> None:
+    resolver = mail.resolver()
+    verdicts = judge(signed(), resolver, DomainKeysPolicy())
+    assert [verdict.reason for verdict in verdicts] == [DomainKeysReason.SHA1_NOT_ACCEPTED]
+    assert "domainkeys_verify" in verdicts[0].explanation
+    assert judge(mail.MESSAGE, resolver, DomainKeysPolicy()) == ()
+    assert resolver.asked == []
+
+
+def test_the_verdict_says_who_sends() -> None:
+    (verdict,) = judge(signed())
+    assert verdict.sender is not None
+    assert (verdict.sender.address, verdict.sender.field) == ("alice@example.org", "from")
+    assert verdict.key_bits == 1024
+    assert verdict.explanation == "d=example.org s=sel: the signature is good"
+
+
+def test_a_library_that_refuses_sha1(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = signed()
+    monkeypatch.setattr(PublicKey, "verify_digest", lambda *arguments: None)
+    assert reasons(message) == ["SHA1_REFUSED"]
+
+
+@pytest.mark.parametrize(
+    ("record", "testing", "signs_all"),
+    [("o=-", False, True), ("t=y; o=~", True, False), ("o=~", False, False)],
+)
+def test_the_policy_of_the_domain(record: str, testing: bool, signs_all: bool) -> None:
+    resolver = mail.resolver(_domainkey__example__org=record)
+    for message in (signed(), signed().replace(b"Hello", b"Hallo"), signed().replace(b"a=rsa-sha1", b"a=x")):
+        (verdict,) = judge(message, resolver)
+        assert verdict.domain_policy is not None
+        assert verdict.domain_policy.signs_all is signs_all
+        assert verdict.testing is testing
+
+
+def test_an_unsigned_message_of_a_domain_that_signs_all() -> None:
+    (verdict,) = judge(mail.MESSAGE, MemoryResolver({"_domainkey.example.org": ["v=junk", "o=-; n=note"]}))
+    assert verdict.reason is DomainKeysReason.UNSIGNED_SIGNS_ALL
+    assert verdict.domain_policy is not None
+    assert verdict.domain_policy.notes == b"note"
+    assert verdict.explanation.startswith("alice@example.org: there is no signature")
+
+
+@pytest.mark.parametrize("answer", ["o=~", "t=y", Trouble.SERVFAIL, Trouble.TIMEOUT, Trouble.NXDOMAIN, "junk"])
+def test_an_unsigned_message_of_any_other(answer: str | Trouble) -> None:
+    assert judge(mail.MESSAGE, MemoryResolver({"_domainkey.example.org": answer})) == ()
+
+
+def test_an_unsigned_message_of_nobody() -> None:
+    assert judge(b"Subject: x\r\n\r\n", mail.resolver()) == ()
+    assert judge(b"", mail.resolver()) == ()
+
+
+def test_several_key_records() -> None:
+    records = ["junk", "k=rsa; p=", mail.record(number=7), mail.record()]
+    assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records)) == ["GOOD"]
+    assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records[:3])) == ["SIGNATURE_MISMATCH"]
+    assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records[:2])) == ["KEY_REVOKED"]
+
+
+def test_a_list_may_sign_what_it_sends() -> None:
+    message = b"Sender: list@lists.example.org\r\n" + signed(domain="example.org")
+    assert reasons(signed(message)) == ["GOOD", "GOOD"]
+
+
+def test_junk_on_top_does_not_hide_a_good_signature() -> None:
+    junk = b"DomainKey-Signature: a=rsa-sha1; d=evil.example; s=x; b=YWJj\r\n" * 30
+    assert reasons(junk + signed()) == ["SENDER_NOT_UNDER_DOMAIN"] * 30 + ["GOOD"]
+
+
+def test_the_limit_of_signatures() -> None:
+    message = signed(signed(signed()))
+    assert reasons(message, policy=replace(POLICY, max_signatures=2)) == ["GOOD", "GOOD", "TOO_MANY_SIGNATURES"]
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (b"From: a@example.org\r\n" * 50, "SENDER_REPEATED"),
+        (b"From: a@example.org\r\nX: \0\r\n", "KEY_NXDOMAIN"),
+        (b"From: a@example.org\r\nX: a\rb\r\n", "MALFORMED_HEADER"),
+        (b"From: a@example.org\r\nX: a\nb\r\n", "MALFORMED_HEADER"),
+        (b"From: a@example.org\r\nno field\r\n", "MALFORMED_HEADER"),
+        (b"From: " + b"(" * 10_000 + b")" * 10_000 + b"a@example.org\r\n", "KEY_NXDOMAIN"),
+        (b"From: " + b"(" * 10_000 + b"a@example.org\r\n", "SENDER_MALFORMED"),
+        (b"From: a@example.org\r\n" + b"X: y\r\n" * 10_000, "KEY_NXDOMAIN"),
+    ],
+)
+def test_hostile_headers(header: bytes, reason: str) -> None:
+    field = b"DomainKey-Signature: a=rsa-sha1; d=example.org; s=x; b=YWJj\r\n"
+    assert reasons(field + header + b"\r\n") == [reason]
+
+
+def test_thousands_of_signatures_and_fields() -> None:
+    field = b"DomainKey-Signature: d=example.org; s=x; b=YWJj; h=" + b"from:" * 100 + b"\r\n"
+    message = field * 2000 + b"From: a@example.org\r\n" + b"Subject: x\r\n" * 10_000 + b"\r\n"
+    began = time.process_time()
+    assert len(reasons(message)) == 200
+    assert time.process_time() - began < 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=50), st.binary(max_size=50))
+def test_any_message_and_any_record(message: bytes, key: bytes, policy: bytes) -> None:
+    head = b"DomainKey-Signature: d=example.org; s=sel; b=YWJj\r\n"
+    resolver = MemoryResolver({"sel._domainkey.example.org": key, "_domainkey.example.org": policy})
+    for text in (message, head + message, head + b"From: a@example.org\r\n\r\n" + message):
+        for verdict in judge(text, resolver):
+            assert verdict.reason is not DomainKeysReason.GOOD
+            assert verdict.explanation.isprintable()
