@@ -4,7 +4,8 @@ pyspf asks for DNS answers while it runs and cannot be suspended. So it is run o
 misses is noted (`missing`), and it is run again when that has been fetched. Everything is kept in the object, nothing
 in pyspf's module, so that any number of evaluations can be under way. Differs from pyspf where it differs from the RFC:
 DNS trouble with `ptr` is no match (§5.5), addresses of a `mx` or `ptr` are asked for all at once, an explanation is
-fetched only when it is needed, and a name that macros make too long is shortened until it fits (§7.3).
+fetched only when it is needed, unknown modifiers may be repeated (§6), an include of the domain itself is an error only
+when it is reached, and a name that macros make too long is shortened until it fits (§7.3).
 """
 
 from __future__ import annotations
@@ -183,8 +184,19 @@ class Query(spf.query):  # type: ignore[misc]
             limit = self._policy.max_lookups
             raise self._end(PermanentFault(SpfReason.TOO_MANY_LOOKUPS, f"more than {limit}"))
 
+    def validate_mechanism(self, mech: str) -> Any:
+        """A mechanism in its parts. One that includes the domain it stands at is an error when it is reached."""
+        try:
+            return super().validate_mechanism(mech)
+        except spf.PermError as error:
+            if not str(error.msg).startswith("include has trivial recursion"):
+                raise
+            return mech, "include", self.d, self.cidrmax, spf.RESULTS.get(mech[0], "pass")
+
     def note_error(self, *message: str) -> None:
-        """Whatever pyspf complains of is an error."""
+        """Whatever pyspf complains of is an error, but for modifiers that are not known (RFC 7208 §6)."""
+        if message[0].endswith(" MUST appear at most once") and not message[0].startswith("exp="):
+            return
         if message[0].startswith("No valid SPF record"):
             raise self._end(PermanentFault(SpfReason.INCLUDE_WITHOUT_RECORD, message[-1]))
         raise self._end(PermanentFault(SpfReason.BAD_SYNTAX, ": ".join(message)))
