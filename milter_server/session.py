@@ -1,10 +1,10 @@
 """One connection of an MTA as a state machine, without input or output.
 
     session = Session(filter)
-    session.receive(bytes)                  # what has come
-    while event := session.next_event():    # what the filter has to hear of
-        session.answer(response)            # for events of ANSWERED only
-    bytes = session.take()                  # what has to be sent
+    session.receive(bytes)                                # what has come
+    while (event := session.next_event()) is not None:    # what the filter has to hear of
+        session.answer(response)                          # for events of ANSWERED only
+    bytes = session.take()                                # what has to be sent
 
 Contract: `receive` and `next_event` raise `ProtocolError` for what is no milter protocol, or comes at the wrong time,
 and nothing else; then the connection has to be closed, and the MTA does what it is configured to do without its filter.

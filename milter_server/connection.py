@@ -1,0 +1,356 @@
+"""One connection of an MTA: bytes to a session, events to a filter and its handlers, answers to bytes.
+
+Everything that a filter can answer at once happens in the turn of the event loop in which it was read; only for a
+coroutine a task is made, and while it runs the session waits. Faults of a filter are its `failed`; faults of the MTA
+close the connection. Every handler that was begun gets exactly one of `end_of_message` and `abort`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, Protocol
+
+from exim_dkim.printable import one_line
+from exim_dkim.system.serving import place
+from milter_server.command import (
+    Abort,
+    Body,
+    Connect,
+    Data,
+    EndOfHeaders,
+    EndOfMessage,
+    Helo,
+    Mail,
+    Quit,
+    QuitNewConnection,
+    Rcpt,
+    Unknown,
+)
+from milter_server.handler import Answer, Filter, MessageHandler
+from milter_server.message import Recipient, Transaction
+from milter_server.packet import ProtocolError
+from milter_server.reply import PROGRESS
+from milter_server.response import CONTINUE, Changes, Response
+from milter_server.session import Event, Session
+
+STALL: Final = 60.0
+"""Seconds for options to come, for a packet that has begun, and for replies to be taken: MTAs do each in one go."""
+
+IDLE: Final = 7210.0
+"""Seconds without a packet: an MTA keeps its connection as long as its client does, and an SMTP client may be silent
+for an hour (Sendmail's Timeout.command; 7210 is the limit of Sendmail's own library)."""
+
+PATIENCE: Final = 240.0
+"""Seconds that a handler may take for one answer; Postfix waits 300 (milter_content_timeout), Sendmail as long for the
+end of a message (E:5m)."""
+
+PROGRESS_EVERY: Final = 5.0
+"""Seconds between words of progress at the end of a message; Sendmail gives up after 10 without (R:10s)."""
+
+MAX_WAITING: Final = 512
+"""Packets that may wait for an answer before no more is read."""
+
+log = logging.getLogger("milter_server")
+
+
+class Host(Protocol):
+    """What a connection needs of its server."""
+
+    buffer: memoryview
+    connections: set[MilterConnection]
+    max_connections: int
+    stopping: bool
+
+
+class MilterConnection(asyncio.BufferedProtocol):
+    """See above. `deadline` and `progress_at` are for who looks at the clock (`check`)."""
+
+    __slots__ = (
+        "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused", "_session", "_stuck",
+        "_task", "_transport", "deadline", "progress_at",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, filter: Filter, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._filter = filter
+        self._loop = loop
+        self._session = Session(filter)
+        self._transport: asyncio.Transport | None = None
+        self._handler: MessageHandler | None = None
+        self._changes: Changes | None = None  # of the message that ends
+        self._task: asyncio.Task[None] | None = None
+        self._began = False  # the filter knows of the client
+        self._late = False  # the handler has run out of time
+        self._paused = False  # nothing is read
+        self._stuck = False  # replies are not taken
+        self.deadline = loop.time() + STALL
+        self.progress_at = 0.0
+
+    # -- What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)
+        if len(self._host.connections) >= self._host.max_connections:
+            log.error("too many connections (%d); this one is closed", self._host.max_connections)
+            transport.abort()
+            return
+        self._host.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._host.connections.discard(self)
+        self._transport = None
+        if self._task:
+            self._task.cancel()
+        self._drop_handler()
+        self._say_closed()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._host.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        session, begun = self._session, self._session.partial
+        try:
+            session.receive(bytes(self._host.buffer[:nbytes]))
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if self._task or self._stuck:
+            if session.waiting > MAX_WAITING:
+                self._pause(True)
+            return
+        if not (begun and session.partial):  # a packet has to be complete in time, however it trickles in
+            self._wait_for_more()
+        self._proceed()
+
+    def pause_writing(self) -> None:
+        self._stuck = True
+        self.deadline = self._loop.time() + STALL
+
+    def resume_writing(self) -> None:
+        self._stuck = False
+        if not self._task:
+            self._wait_for_more()
+            self._proceed()
+
+    # -- What the server calls
+
+    def check(self, now: float) -> None:
+        """Looks at the clock."""
+        if self._transport is None:
+            return
+        if self._task and self.progress_at and now >= self.progress_at and not self._stuck:
+            self.progress_at = now + PROGRESS_EVERY
+            self._transport.write(PROGRESS)
+        if now < self.deadline:
+            return
+        if self._task and not self._late and not self._stuck:
+            self._late = True
+            self._task.cancel()
+            return
+        log.warning("%s: the MTA has been silent for too long, or does not read; closing", self._filter.name)
+        self._transport.abort()
+
+    def finish(self) -> None:
+        """Ends now if no message is under way; else after it."""
+        if self._transport and self._session.idle and not self._task:
+            self._transport.close()
+
+    def give_up(self) -> None:
+        """Ends now."""
+        if self._transport:
+            self._transport.abort()
+
+    # -- Events
+
+    def _proceed(self) -> None:
+        """Works through what has come, until more has to be received or a handler has to be waited for."""
+        session = self._session
+        try:
+            while self._transport and not self._task and not self._stuck:
+                event = session.next_event()
+                if event is None:
+                    break
+                self._take(event)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        self._flush()
+        if self._handler and session.transaction is None:
+            self._drop_handler()
+        if self._paused and session.waiting <= MAX_WAITING and not self._task and not self._stuck:
+            self._pause(False)
+        if self._host.stopping:
+            self.finish()
+
+    def _take(self, event: Event) -> None:
+        """Lets the filter hear of an event."""
+        answer = self._ask(_ACTIONS[type(event)], event)
+        if answer is None:
+            return
+        if isinstance(answer, Response):
+            self._answer(answer)
+            return
+        now = self._loop.time()
+        self.deadline = now + PATIENCE
+        self.progress_at = now + PROGRESS_EVERY if self._changes else 0.0
+        self._task = self._loop.create_task(self._wait(answer))
+
+    def _ask(self, action: Callable[[MilterConnection, Any], Answer | None], event: Event) -> Answer | None:
+        try:
+            return action(self, event)
+        except Exception as error:  # noqa: BLE001 - a fault of a filter must not cost a mail
+            return self._failed(error)
+
+    async def _wait(self, answer: Coroutine[Any, Any, Response]) -> None:
+        """Awaits an answer, then goes on."""
+        try:
+            response = await answer
+        except asyncio.CancelledError:
+            if not self._late or self._transport is None:
+                raise
+            response = self._failed(TimeoutError(f"no answer within {PATIENCE:g} seconds"))
+        except Exception as error:  # noqa: BLE001 - as above
+            response = self._failed(error)
+        self._task, self._late = None, False
+        if self._transport:
+            self._wait_for_more()
+            self._answer(response)
+            self._proceed()
+
+    def _answer(self, response: Response) -> None:
+        changes, self._changes = self._changes, None
+        if changes is None:
+            self._session.answer(response)
+            return
+        self._handler = None
+        refused = response.final and response.letter != b"a"
+        self._session.answer(response, () if refused else changes.modifications)
+
+    def _failed(self, error: BaseException) -> Response:
+        transaction = self._session.transaction
+        name = one_line(transaction.queue_id.decode("latin-1"), 100) if transaction else ""
+        log.error("%s: %sinternal error: %s", self._filter.name, f"{name}: " if name else "", place(error))
+        if self._changes:
+            self._changes.modifications.clear()
+        try:
+            response = self._filter.failed(transaction, error)
+        except Exception as another:  # noqa: BLE001 - as above
+            log.error("%s: internal error: %s", self._filter.name, place(another))
+            return Filter.failed(self._filter, transaction, error)
+        return response
+
+    def _connect(self, event: Connect) -> Answer:
+        self._began = True
+        return self._filter.connected(self._session.connection)
+
+    def _helo(self, event: Helo) -> Answer:
+        self._began = True
+        return self._filter.greeted(self._session.connection)
+
+    def _mail(self, event: Mail) -> Answer:
+        self._drop_handler()
+        self._began = True
+        self._handler = self._filter.begin(self._transaction)
+        return self._handler.sender()
+
+    def _rcpt(self, event: Rcpt) -> Answer:
+        return self._handler.recipient(Recipient(*event)) if self._handler else CONTINUE
+
+    def _data(self, event: Data) -> Answer:
+        return self._handler.data() if self._handler else CONTINUE
+
+    def _end_of_headers(self, event: EndOfHeaders) -> Answer:
+        return self._handler.end_of_headers(self._transaction.header) if self._handler else CONTINUE
+
+    def _body(self, event: Body) -> Answer:
+        return self._handler.body(event.chunk) if self._handler else CONTINUE
+
+    def _end_of_message(self, event: EndOfMessage) -> Answer:
+        self._changes = Changes(self._filter.actions)
+        return self._handler.end_of_message(self._changes) if self._handler else CONTINUE
+
+    def _unknown(self, event: Unknown) -> Answer:
+        return self._filter.unknown(self._session.connection, event.line)
+
+    def _abort(self, event: Abort) -> None:
+        self._drop_handler()
+
+    def _quit(self, event: Quit) -> None:
+        self._say_closed()
+        if self._transport:
+            self._flush()
+            self._transport.close()
+
+    def _quit_new_connection(self, event: QuitNewConnection) -> None:
+        self._say_closed()
+
+    @property
+    def _transaction(self) -> Transaction:
+        assert self._session.transaction is not None
+        return self._session.transaction
+
+    # -- Ends
+
+    def _drop_handler(self) -> None:
+        """The message is over without its end."""
+        handler, self._handler = self._handler, None
+        if handler:
+            self._quietly(handler.abort)
+
+    def _say_closed(self) -> None:
+        if self._began:
+            self._began = False
+            self._quietly(lambda: self._filter.closed(self._session.connection))
+
+    def _quietly(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - as above
+            log.error("%s: internal error: %s", self._filter.name, place(error))
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """The MTA makes no sense: it gets what it has been answered, then the end."""
+        log.warning("%s: closing a connection: %s", self._filter.name, error)
+        if self._transport:
+            self._flush()
+            self._transport.close()
+
+    # -- Input and output
+
+    def _flush(self) -> None:
+        data = self._session.take()
+        if data and self._transport:
+            self._transport.write(data)
+
+    def _pause(self, pause: bool) -> None:
+        if self._transport and pause != self._paused:
+            self._paused = pause
+            if pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _wait_for_more(self) -> None:
+        session = self._session
+        limit = STALL if session.partial or not session.negotiated else IDLE
+        self.deadline = self._loop.time() + limit
+
+
+_ACTIONS: Final[Mapping[type, Callable[[MilterConnection, Any], Answer | None]]] = {
+    Connect: MilterConnection._connect,
+    Helo: MilterConnection._helo,
+    Mail: MilterConnection._mail,
+    Rcpt: MilterConnection._rcpt,
+    Data: MilterConnection._data,
+    EndOfHeaders: MilterConnection._end_of_headers,
+    Body: MilterConnection._body,
+    EndOfMessage: MilterConnection._end_of_message,
+    Unknown: MilterConnection._unknown,
+    Abort: MilterConnection._abort,
+    Quit: MilterConnection._quit,
+    QuitNewConnection: MilterConnection._quit_new_connection,
+}
