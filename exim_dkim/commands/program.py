@@ -28,6 +28,7 @@ SUBCOMMANDS = {
     "lookup": ("lookup", "Ask a running look-up server, as Exim does."),
     "verify": ("verify", "Verify messages: files, mailboxes, standard input."),
     "spf": ("spf", "Judge by SPF what a client claims, and show why."),
+    "senderid": ("senderid", "Judge by Sender ID who a message says is responsible."),
     "sign": ("sign", "Sign a message and write it to standard output."),
     "options": ("options", "Print the value of every option, and what it gives for a message."),
     "expand": ("expand", "Expand Exim strings, as the signing options are."),

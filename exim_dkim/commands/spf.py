@@ -123,7 +123,8 @@ def command(
         for verdict in verdicts:
             say(json_text(verdict_object(verdict, resolver.answers if trace else None)))
     else:
-        _show(verdicts, resolver.answers if trace else ())
+        _show(verdicts)
+        show_trace(resolver.answers if trace else ())
     click.get_current_context().exit(STATUSES[verdicts[-1].result])
 
 
@@ -163,7 +164,7 @@ class Tracer:
         return [self._answers[question] for question in questions]
 
 
-def _show(verdicts: Sequence[SpfVerdict], answers: Sequence[Answer]) -> None:
+def _show(verdicts: Sequence[SpfVerdict]) -> None:
     table = TableWriter(COLUMNS)
     for verdict in verdicts:
         detail = f" ({verdict.detail})" if verdict.detail else ""
@@ -177,6 +178,10 @@ def _show(verdicts: Sequence[SpfVerdict], answers: Sequence[Answer]) -> None:
             verdict.text or "-",
         )
     table.flush()
+
+
+def show_trace(answers: Sequence[Answer]) -> None:
+    """A line for each DNS answer."""
     trace = TableWriter(TRACE_COLUMNS)
     for answer in answers:
         trace.add("dns", answer.question.name, answer.question.type.name, answer_text(answer))
@@ -213,8 +218,13 @@ def verdict_object(verdict: SpfVerdict, answers: Sequence[Answer] | None) -> dic
         "void_lookups": verdict.void_lookups,
     }
     if answers is not None:
-        found["dns"] = [
-            {"name": answer.question.name, "type": answer.question.type.name, "answer": answer_text(answer)}
-            for answer in answers
-        ]
+        found["dns"] = trace_objects(answers)
     return found
+
+
+def trace_objects(answers: Sequence[Answer]) -> list[dict[str, str]]:
+    """DNS answers for JSON."""
+    return [
+        {"name": answer.question.name, "type": answer.question.type.name, "answer": answer_text(answer)}
+        for answer in answers
+    ]

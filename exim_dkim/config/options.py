@@ -71,6 +71,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     # SPF.
     ("spf_max_void_lookups", "integer", "2", "how many DNS look-ups of an SPF evaluation may find nothing"),
     ("spf_timeout", "time", "20s", "longest time for an SPF evaluation, looked at between DNS answers"),
+    ("senderid_spf1", "boolean", "true", "let v=spf1 records stand in where a domain has none for Sender ID"),
     # DNS.
     ("dns_nameservers", "list", None, "name servers: ADDRESS, ADDRESS PORT or [V6]:PORT; unset: the system's"),
     ("dns_zone_file", "string", None, "answer from this zone file only"),

@@ -39,11 +39,16 @@ class Policies(NamedTuple):
 
     dkim: VerificationPolicy = VerificationPolicy()
     spf: SpfPolicy = SpfPolicy()
+    senderid_spf1: bool = True
 
 
 def policies(settings: Settings) -> Policies:
     """The policies that the options say; `ConfigurationError` when one makes no sense."""
-    return Policies(verification_policy(settings), spf_policy(settings, host_name(settings)))
+    return Policies(
+        verification_policy(settings),
+        spf_policy(settings, host_name(settings)),
+        settings.boolean("senderid_spf1"),
+    )
 
 
 def host_name(settings: Settings) -> str:
@@ -116,7 +121,10 @@ class Authenticator:
         self, fields: Sequence[HeaderField], envelope: Envelope, scope: Scope = Scope.PRA
     ) -> SenderIdVerdict:
         """The verdict on who is responsible for the message (RFC 4407), or on the reverse-path (RFC 4406 §4)."""
-        return await evaluate_senderid(fields, envelope, self._resolver, self._policies.spf, scope, clock=self._clock)
+        policies = self._policies
+        return await evaluate_senderid(
+            fields, envelope, self._resolver, policies.spf, scope, spf1=policies.senderid_spf1, clock=self._clock
+        )
 
     async def begin(
         self,

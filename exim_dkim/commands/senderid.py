@@ -1,0 +1,166 @@
+"""`exim-dkim senderid`: may this client send mail for who the message says is responsible (RFC 4406)? And why."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import click
+
+from exim_dkim.commands.arguments import config_option, define_option, dns_options, json_text
+from exim_dkim.commands.configured import load_settings, make_resolver
+from exim_dkim.commands.messages import read_header
+from exim_dkim.commands.output import Column, TableWriter, say
+from exim_dkim.commands.spf import STATUSES, ClientType, Tracer, show_trace, trace_objects
+from exim_dkim.config.spf import spf_policy
+from exim_dkim.envelope import ClientAddress, Envelope
+from exim_dkim.message import HeaderField
+from exim_dkim.resolver import Answer, Resolver
+from exim_dkim.senderid.evaluate import SenderIdVerdict, evaluate
+from exim_dkim.senderid.record import Scope
+from exim_dkim.spf import SpfPolicy
+from exim_dkim.system.authenticate import host_name
+
+COLUMNS = (
+    Column("result"),
+    Column("scope"),
+    Column("field"),
+    Column("address", fold=True),
+    Column("mechanism", fold=True),
+    Column("look-ups"),
+    Column("reason", fold=True),
+    Column("explanation", fold=True),
+)
+
+_EPILOG = """\b
+Examples:
+  exim-dkim senderid message.eml --ip 192.0.2.1
+  exim-dkim senderid message.eml --ip 192.0.2.1 --scope pra --scope mfrom \\
+      --sender alice@example.org --helo mail.example.org
+  exim -Mvh 1xUw9H-00013Q-2i | exim-dkim senderid - --ip 2001:db8::25 --trace
+  exim-dkim senderid message.eml --ip 192.0.2.1 --dns-zone example.org.zone --json
+\b
+Off a terminal each line has eight fields, separated by TABs: result, scope, the header
+field that says who is responsible (with mfrom: -), the address, mechanism that matched,
+DNS look-ups counted by RFC 7208, reason, explanation of the domain; - stands for nothing.
+With --trace lines of four fields follow: dns, name, type, answer.
+\b
+Exit status, by the last line:
+  0   pass
+  1   fail, softfail, neutral or permerror; or the message cannot be read
+  2   wrong usage
+  3   none: there is no record
+  75  temperror: try again later
+  78  fault in the configuration file
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
+@click.option("--ip", "client", type=ClientType(), required=True, metavar="ADDRESS", help="The client's address.")
+@click.option("--sender", metavar="ADDRESS", help='What it says with MAIL FROM; "" is the null sender.')
+@click.option("--helo", metavar="NAME", help="What it says with HELO or EHLO.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    default=(Scope.PRA.value,),
+    show_default=True,
+    help="Judge who is responsible (pra) or MAIL FROM (mfrom); may be repeated.",
+)
+@click.option("--trace", is_flag=True, help="Show every DNS answer that was used, in order.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a scope.")
+@dns_options
+@config_option("Take the SPF and DNS options from this file.")
+@define_option()
+def command(
+    file: str,
+    client: ClientAddress,
+    sender: str | None,
+    helo: str | None,
+    scopes: tuple[str, ...],
+    trace: bool,
+    as_json: bool,
+    dns_zone: str | None,
+    dns_server: tuple[str, ...],
+    config: str | None,
+    macros: dict[str, str],
+) -> None:
+    """Judge by Sender ID who a message says is responsible for it.
+
+    FILE is a message, or - for standard input; its header is enough. Who is responsible is said by the first of
+    Resent-Sender, Resent-From, Sender and From that it has (RFC 4407).
+    """
+    if Scope.MFROM.value in scopes and sender is None and not helo:
+        raise click.UsageError("--scope mfrom: name a --sender or a --helo name, or both")
+    settings = load_settings(config, macros)
+    envelope = Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
+    resolver = Tracer(make_resolver(settings, dns_zone, dns_server))
+    policy = spf_policy(settings, host_name(settings))
+    wanted = [Scope(scope) for scope in dict.fromkeys(scopes)]
+    spf1 = settings.boolean("senderid_spf1")
+    verdicts = asyncio.run(_judge(read_header(file), envelope, resolver, policy, wanted, spf1))
+    answers = resolver.answers if trace else None
+    if as_json:
+        for verdict in verdicts:
+            say(json_text(verdict_object(verdict, answers)))
+    else:
+        _show(verdicts, answers or ())
+    click.get_current_context().exit(STATUSES[verdicts[-1].result])
+
+
+def _bytes(text: str | None) -> bytes:
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+async def _judge(
+    fields: Sequence[HeaderField],
+    envelope: Envelope,
+    resolver: Resolver,
+    policy: SpfPolicy,
+    scopes: Sequence[Scope],
+    spf1: bool,
+) -> list[SenderIdVerdict]:
+    """One after the other, so that the trace is in order."""
+    return [await evaluate(fields, envelope, resolver, policy, scope, spf1=spf1, clock=time.time) for scope in scopes]
+
+
+def _show(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer]) -> None:
+    table = TableWriter(COLUMNS)
+    for verdict in verdicts:
+        detail = f" ({verdict.detail})" if verdict.detail else ""
+        table.add(
+            verdict.result.value,
+            verdict.scope.value,
+            verdict.field or "-",
+            verdict.address or "-",
+            verdict.mechanism or "-",
+            str(verdict.lookups),
+            verdict.reason.text + detail,
+            verdict.text or "-",
+        )
+    table.flush()
+    show_trace(answers)
+
+
+def verdict_object(verdict: SenderIdVerdict, answers: Sequence[Answer] | None = None) -> dict[str, object]:
+    """One scope for JSON; `reason` is a name that never changes."""
+    found: dict[str, object] = {
+        "result": verdict.result.value,
+        "reason": verdict.reason.name.lower(),
+        "explanation": verdict.explanation,
+        "scope": verdict.scope.value,
+        "field": verdict.field or None,
+        "address": verdict.address or None,
+        "domain": verdict.domain or None,
+        "mechanism": verdict.mechanism or None,
+        "detail": verdict.detail or None,
+        "text": verdict.text or None,
+        "lookups": verdict.lookups,
+        "void_lookups": verdict.void_lookups,
+    }
+    if answers is not None:
+        found["dns"] = trace_objects(answers)
+    return found
