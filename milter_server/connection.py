@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from exim_dkim.printable import one_line
-from exim_dkim.system.serving import place
+from exim_dkim.system.serving import acknowledgement, place
 from milter_server.command import (
     Abort,
     Body,
@@ -68,8 +68,8 @@ class MilterConnection(asyncio.BufferedProtocol):
     """See above. `deadline` and `progress_at` are for who looks at the clock (`check`)."""
 
     __slots__ = (
-        "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused", "_session", "_stuck",
-        "_task", "_transport", "deadline", "progress_at",
+        "_acknowledge", "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused", "_session",
+        "_stuck", "_task", "_transport", "deadline", "progress_at",
     )  # fmt: skip
 
     def __init__(self, host: Host, filter: Filter, loop: asyncio.AbstractEventLoop) -> None:
@@ -78,6 +78,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         self._loop = loop
         self._session = Session(filter)
         self._transport: asyncio.Transport | None = None
+        self._acknowledge: Callable[[], None] | None = None
         self._handler: MessageHandler | None = None
         self._changes: Changes | None = None  # of the message that ends
         self._task: asyncio.Task[None] | None = None
@@ -94,6 +95,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=0)
+        self._acknowledge = acknowledgement(transport)
         if len(self._host.connections) >= self._host.max_connections:
             log.error("too many connections (%d); this one is closed", self._host.max_connections)
             transport.abort()
@@ -113,6 +115,8 @@ class MilterConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         session, begun = self._session, self._session.partial
+        if self._acknowledge:
+            self._acknowledge()
         try:
             session.receive(bytes(self._host.buffer[:nbytes]))
         except ProtocolError as error:

@@ -91,7 +91,8 @@ class AddField(NamedTuple):
 
 
 class InsertField(NamedTuple):
-    """A field before the one at `position`: 0 is the top (below Postfix's own Received field, above Sendmail's)."""
+    """A field at `position`: 0 is the top, above the MTA's own Received field; 1 is below that. Insert after deleting:
+    MTAs count what was inserted."""
 
     position: int
     name: bytes

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from exim_dkim.printable import one_line
@@ -36,3 +38,18 @@ def place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return one_line(f"{type(error).__name__}: {error}{where}", 500)
+
+
+def acknowledgement(transport: asyncio.Transport) -> Callable[[], None] | None:
+    """What to call whenever something has been read, so that TCP acknowledges it at once; None where that is not
+    possible, or not needed.
+
+    Peers that write a command in two pieces, as Sendmail does to its milters, wait for the acknowledgement of the first
+    one before they send the second (Nagle), and the kernel puts it off for 40 ms. It takes the option as advice only
+    until it has sent something, so it is set anew each time.
+    """
+    connection: socket.socket = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_QUICKACK", None)  # Linux
+    if option is None or connection.family == socket.AF_UNIX:
+        return None
+    return partial(connection.setsockopt, socket.IPPROTO_TCP, option, 1)

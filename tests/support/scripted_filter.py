@@ -71,6 +71,10 @@ class ScriptedFilter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Listen no more."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(5)
@@ -99,6 +103,7 @@ class ScriptedFilter:
         steps = 0
         with connection, connection.makefile("rwb") as stream:
             while len(length := stream.read(4)) == 4:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # Sendmail writes in pieces
                 packet = stream.read(int.from_bytes(length, "big"))
                 recorded.append(Recorded(True, packet))
                 letter = packet[:1]
