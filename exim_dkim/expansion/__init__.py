@@ -1,7 +1,8 @@
 """Exim's string expansion language, `${…}` (Exim specification, chapter 11).
 
-`parse_template` makes a template of a string, once; `expand` gives it a value, for each message. Strings are bytes, in
-the C locale. Everything that an expansion may ask for comes from an `Environment`; the language itself touches nothing.
+`parse_template` makes a template of a string, once; `expand` gives it a value, for each message; `compile` is how it
+gets that quickly. Strings are bytes, in the C locale. Everything that an expansion may ask for comes from an
+`Environment`; the language itself touches nothing.
 
 The rest of the package, each imported only when a template needs it: `operators`, `items`, `conditions`, `lookups`
 (tables of name -> function), `headers`, `rfc2047`, `addresses`, `numbers`, `fields`, `patterns`, `ip`.

@@ -1,4 +1,4 @@
-"""The conditions of `${if` (Exim specification §11.10): a table of name -> grammar and test.
+"""The conditions of `${if` (Exim specification §11.10): a table of name -> grammar and what makes the test.
 
 condition = *( "!" ) ( name "{" a "}" "{" b "}" / comparison "{" a "}" "{" b "}" / "and" group / "or" group
                        / "def:" variable / name "{" a "}" / ( "forany" / "forall" ) "{" list "}" "{" condition "}" )
@@ -8,19 +8,26 @@ group     = "{" *( "{" condition "}" ) "}"
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.environment import FileTrouble
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import State, evaluate
+from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.nodes import Condition, Template
 from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.variables import acl_hint, is_known
+from exim_dkim.lazymodule import lazy_module
 from exim_dkim.lazypattern import lazy_pattern
 
 if TYPE_CHECKING:
-    from exim_dkim.expansion.nodes import ConditionFunction
-    from exim_dkim.expansion.value import Value
+    from exim_dkim.expansion import headers, ip, numbers
+    from exim_dkim.expansion.nodes import Test
+else:
+    headers = lazy_module("exim_dkim.expansion.headers")
+    ip = lazy_module("exim_dkim.expansion.ip")
+    numbers = lazy_module("exim_dkim.expansion.numbers")
 
 _SYMBOL = lazy_pattern(rb"[<>=]=?")
 
@@ -33,8 +40,9 @@ _NOT_HERE: Final = {
 }
 
 
-# How a condition is parsed, and what tests it.
-ConditionType = tuple[Callable[[Parser, bytes], object], "ConditionFunction"]
+# How a condition is parsed, and what makes its test of its name and of what was parsed.
+MakeTest = Callable[[bytes, Any], "Test"]
+ConditionType = tuple[Callable[[Parser, bytes], object], MakeTest]
 
 
 def parse_condition(parser: Parser) -> Condition:
@@ -52,12 +60,17 @@ def parse_condition(parser: Parser) -> Condition:
     name = match[0] if match is not None else parser.word()
     if name not in CONDITIONS:
         raise _unknown(parser, name, start)
-    parse, test = CONDITIONS[name]
-    if test is _of_lists:
+    parse, make_test = CONDITIONS[name]
+    if make_test is _of_lists:
         from exim_dkim.expansion.listconditions import TESTS
 
-        test = TESTS[name]
-    return Condition(name, negated, parse(parser, name), test, start)
+        make_test = TESTS[name]
+    test = make_test(name, parse(parser, name))
+    return Condition(name, _not(test) if negated else test, start)
+
+
+def _not(test: Test) -> Test:
+    return lambda state: not test(state)
 
 
 def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
@@ -68,11 +81,6 @@ def _unknown(parser: Parser, name: bytes, start: int) -> ExpansionError:
         reason = _NOT_HERE[name]
         return parser.error(f'condition "{printable(name)}" has no meaning outside Exim: {reason}', start)
     return parser.error(f'unknown condition "{printable(name)}"', start)
-
-
-def holds(condition: Condition, state: State) -> bool:
-    """Whether a condition is true, exclamation marks included."""
-    return condition.function(condition, state) != condition.negated
 
 
 # Grammar
@@ -164,72 +172,66 @@ def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
 # Tests
 
 
-def texts_of(condition: Condition, state: State) -> tuple[Value, Value]:
-    """The two arguments of a condition."""
-    first, second = condition.payload
-    return evaluate(first, state), evaluate(second, state)
+def calling(function: Callable[[bytes, Any, State], bool]) -> MakeTest:
+    """Tests by a function of the name, what was parsed, and the state."""
+    return lambda name, parsed: partial(function, name, parsed)
 
 
-def _of_texts(compare: Callable[[bytes, bytes], bool]) -> ConditionFunction:
-    def test(condition: Condition, state: State) -> bool:
-        left, right = texts_of(condition, state)
-        return compare(left.text, right.text)
+def _of_texts(compare: Callable[[bytes, bytes], bool]) -> MakeTest:
+    def make(name: bytes, texts: tuple[Template, Template]) -> Test:
+        left, right = texts
+        return lambda state: compare(left.run(state).text, right.run(state).text)
 
-    return test
+    return make
 
 
-def _caseless(compare: Callable[[int, int], bool]) -> ConditionFunction:
+def _caseless(compare: Callable[[int, int], bool]) -> MakeTest:
     """A comparison in which case does not count; as in Exim, the beginning of a text comes after the text."""
 
-    def test(condition: Condition, state: State) -> bool:
-        left, right = (value.text.lower() for value in texts_of(condition, state))
+    def test(left: bytes, right: bytes) -> bool:
+        left, right = left.lower(), right.lower()
         order = 1 if left != right and right.startswith(left) else (left > right) - (left < right)
         return compare(order, 0)
 
-    return test
+    return _of_texts(test)
 
 
-def _of_numbers(compare: Callable[[int, int], bool]) -> ConditionFunction:
-    def test(condition: Condition, state: State) -> bool:
-        from exim_dkim.expansion.numbers import parse_integer
+def _of_numbers(compare: Callable[[int, int], bool]) -> MakeTest:
+    def test(left: bytes, right: bytes) -> bool:
+        return compare(numbers.parse_integer(left), numbers.parse_integer(right))
 
-        left, right = texts_of(condition, state)
-        return compare(parse_integer(left.text), parse_integer(right.text))
-
-    return test
+    return _of_texts(test)
 
 
-def _and(condition: Condition, state: State) -> bool:
-    return all(holds(inner, state) for inner in condition.payload)
+def _and(name: bytes, conditions: tuple[Condition, ...]) -> Test:
+    tests = [condition.holds for condition in conditions]
+    return lambda state: all(test(state) for test in tests)
 
 
-def _or(condition: Condition, state: State) -> bool:
-    return any(holds(inner, state) for inner in condition.payload)
+def _or(name: bytes, conditions: tuple[Condition, ...]) -> Test:
+    tests = [condition.holds for condition in conditions]
+    return lambda state: any(test(state) for test in tests)
 
 
-def _defined(condition: Condition, state: State) -> bool:
-    kind, name = condition.payload
+def _defined(name: bytes, what: tuple[str, bytes]) -> Test:
+    kind, variable = what
     if kind == "header":
-        from exim_dkim.expansion.headers import header_exists
-
-        return header_exists(name, state.environment)
-    return bool(state.variable(name).text)
+        return lambda state: headers.header_exists(variable, state.environment)
+    return lambda state: state.variable(variable).text != b""
 
 
-def _exists(condition: Condition, state: State) -> bool:
-    from exim_dkim.expansion.environment import FileTrouble
-
-    path = evaluate(condition.payload, state).text
+def _exists(name: bytes, template: Template, state: State) -> bool:
+    path = template.run(state).text
     try:
         return path.startswith(b"/") and state.environment.files.exists(path)
     except FileTrouble:
         return False
 
 
-def _boolean(condition: Condition, state: State) -> bool:
-    text = evaluate(condition.payload, state).text.strip(BLANKS)
+def _boolean(name: bytes, template: Template, state: State) -> bool:
+    text = template.run(state).text.strip(BLANKS)
     word = text.lower()
-    lax = condition.name == b"bool_lax"
+    lax = name == b"bool_lax"
     if not text or word in (b"false", b"no"):
         return False
     if text == b"-" or text.removeprefix(b"-").isdigit():
@@ -239,24 +241,22 @@ def _boolean(condition: Condition, state: State) -> bool:
     raise ExpansionError(f'unrecognised boolean value "{printable(text)}"')
 
 
-def _is_ip(condition: Condition, state: State) -> bool:
-    from exim_dkim.expansion.ip import ip_version
-
-    version = ip_version(evaluate(condition.payload, state).text)
-    return version > 0 if condition.name == b"isip" else version == (4 if condition.name == b"isip4" else 6)
+def _is_ip(name: bytes, template: Template, state: State) -> bool:
+    version = ip.ip_version(template.run(state).text)
+    return version > 0 if name == b"isip" else version == (4 if name == b"isip4" else 6)
 
 
-def _of_lists(condition: Condition, state: State) -> bool:
-    """Stands for the tests of lists and patterns, which are imported when a template has one."""
-    raise AssertionError("the test is in listconditions")
+def _of_lists(name: bytes, parsed: Any) -> Test:
+    """Stands for the conditions of lists and patterns, which are imported when a template has one."""
+    raise AssertionError("it is in listconditions")
 
 
-def _first_delivery(condition: Condition, state: State) -> bool:
-    return state.variable(b"first_delivery").text == b"yes"
+def _first_delivery(name: bytes, parsed: None) -> Test:
+    return lambda state: state.variable(b"first_delivery").text == b"yes"
 
 
-def _never(condition: Condition, state: State) -> bool:
-    return False
+def _never(name: bytes, parsed: None) -> Test:
+    return lambda state: False
 
 
 _TWO: Final = _parse_two
@@ -269,12 +269,12 @@ CONDITIONS: Final[dict[bytes, ConditionType]] = {
     b">": (_TWO, _of_numbers(int.__gt__)),
     b">=": (_TWO, _of_numbers(int.__ge__)),
     b"and": (_parse_group, _and),
-    b"bool": (_parse_one, _boolean),
-    b"bool_lax": (_parse_one, _boolean),
+    b"bool": (_parse_one, calling(_boolean)),
+    b"bool_lax": (_parse_one, calling(_boolean)),
     b"def": (_parse_defined, _defined),
     b"eq": (_TWO, _of_texts(bytes.__eq__)),
     b"eqi": (_TWO, _caseless(int.__eq__)),
-    b"exists": (_parse_one, _exists),
+    b"exists": (_parse_one, calling(_exists)),
     b"first_delivery": (_parse_nothing, _first_delivery),
     b"forall": (_parse_each, _of_lists),
     b"forall_json": (_parse_each, _of_lists),
@@ -288,9 +288,9 @@ CONDITIONS: Final[dict[bytes, ConditionType]] = {
     b"gti": (_TWO, _caseless(int.__gt__)),
     b"inlist": (_TWO, _of_lists),
     b"inlisti": (_TWO, _of_lists),
-    b"isip": (_parse_one, _is_ip),
-    b"isip4": (_parse_one, _is_ip),
-    b"isip6": (_parse_one, _is_ip),
+    b"isip": (_parse_one, calling(_is_ip)),
+    b"isip4": (_parse_one, calling(_is_ip)),
+    b"isip6": (_parse_one, calling(_is_ip)),
     b"le": (_TWO, _of_texts(bytes.__le__)),
     b"lei": (_TWO, _caseless(int.__le__)),
     b"lt": (_TWO, _of_texts(bytes.__lt__)),

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from exim_dkim.resolver import Answer, Question
 
 
+# By type, key and file: what was found, if that proves that the table has the key, and `$0`, `$1` … if they are set.
+FoundByLookup = tuple[Value | None, bool, tuple[Value, ...] | None]
+KnownLookups = dict[tuple[object, Value, Value], FoundByLookup]
+
+
 class FileTrouble(Exception):
     """A file that could not be read or examined; the text is the system's reason."""
 
@@ -89,7 +94,7 @@ class Environment(Protocol):
     headers_charset: str
     check_rfc2047_length: bool
     strict_acl_vars: bool
-    known_lookups: dict[tuple[object, Value, bytes], tuple[Value | None, bool]] | None  # kept as long; None: not kept
+    known_lookups: KnownLookups | None  # what look-ups have found, kept as long; None: not kept
     known_headers: dict[tuple[bytes, bytes], Value] | None  # header variables, kept by form and name; None: not kept
 
     @property
@@ -127,7 +132,7 @@ class EmptyEnvironment:
     check_rfc2047_length = True
     strict_acl_vars = False
     known_headers: dict[tuple[bytes, bytes], Value] | None = None
-    known_lookups: dict[tuple[object, Value, bytes], tuple[Value | None, bool]] | None = None
+    known_lookups: KnownLookups | None = None
 
     def variable(self, name: bytes) -> Value | None:
         """Not set."""

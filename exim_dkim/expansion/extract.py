@@ -7,13 +7,22 @@ extract = "${extract" "{" key "}" "{" text "}" branches
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.evaluate import State, evaluate
+from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.fields import field_number, numbered_field, value_of_key
 from exim_dkim.expansion.items import choose
 from exim_dkim.expansion.nodes import Branches, Item, Template
 from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import Value
+from exim_dkim.lazymodule import lazy_module
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion import json
+else:
+    json = lazy_module("exim_dkim.expansion.json")
 
 
 def parse_extract(parser: Parser, name: bytes, start: int) -> Item:
@@ -41,12 +50,11 @@ def parse_extract(parser: Parser, name: bytes, start: int) -> Item:
     parser.position += 1
     if len(arguments) < 2:
         raise parser.brace_error(f"missing '{{' for arg {len(arguments) + 1} of extract")
-    return Item(name, (form, tuple(arguments), fail), _evaluate_extract, start)
+    return Item(name, partial(_evaluate_extract, form, tuple(arguments), fail), start)
 
 
-def _evaluate_extract(node: Item, state: State) -> Value:
-    form, arguments, fail = node.payload
-    key = evaluate(arguments[0], state).text.strip(BLANKS)
+def _evaluate_extract(form: bytes, arguments: tuple[Template, ...], fail: bool, state: State) -> Value:
+    key = arguments[0].run(state).text.strip(BLANKS)
     if not key:
         raise ExpansionError('first argument of "extract" must not be empty')
     number = field_number(key)
@@ -55,7 +63,7 @@ def _evaluate_extract(node: Item, state: State) -> Value:
         raise ExpansionError(f"missing '{{' for arg {count} of extract")
     if len(arguments) > count + 2 or (fail and len(arguments) != count + 1):
         raise ExpansionError("missing or misplaced { or }")
-    values = [evaluate(argument, state) for argument in arguments[1:count]]
+    values = [argument.run(state) for argument in arguments[1:count]]
     subject = values[-1]
     text = _find(form, key, number, values[0].text, subject.text)
     yes, no = (*arguments[count:], None, None)[:2]
@@ -65,9 +73,7 @@ def _evaluate_extract(node: Item, state: State) -> Value:
 
 def _find(form: bytes, key: bytes, number: int | None, separators: bytes, text: bytes) -> bytes | None:
     if form:
-        from exim_dkim.expansion.json import find_json
-
-        return find_json(key, number, text, strings=form == b"jsons")
+        return json.find_json(key, number, text, strings=form == b"jsons")
     if number is None:
         return value_of_key(key, text)
     return numbered_field(number, separators, text)

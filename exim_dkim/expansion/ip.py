@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.escapes import printable
 
+_KNOWN: Final = 128  # texts: the networks of lists, and clients that come again
 
+
+@lru_cache(_KNOWN)
 def ip_version(text: bytes, *, mask: bool = False) -> int:
     """4 or 6 for an address, if `mask` also with a mask behind it; 0 for anything else."""
     address, slash, bits = text.partition(b"/")
@@ -27,6 +33,7 @@ def address_in_network(text: bytes, network: bytes) -> bool:
     return one[0] >> shift == other[0] >> shift
 
 
+@lru_cache(_KNOWN)
 def _number(text: bytes) -> tuple[int, int] | None:
     """An address as a number and its width in bits."""
     value = _ipv4(text)

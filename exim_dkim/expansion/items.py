@@ -11,14 +11,19 @@ which are imported when a template has one of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError, ForcedFailure
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import State, evaluate
-from exim_dkim.expansion.nodes import Branches, Condition, Item
+from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.nodes import Branches, Item
 from exim_dkim.expansion.parse import Parser
 from exim_dkim.expansion.value import EMPTY, Value, plain
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion.nodes import Run, Test
+
+_TRUE: Final = plain(b"true")
 
 # Why items of Exim are not here.
 _IN_EXIM: Final = "it runs what is inside the Exim process"
@@ -85,7 +90,7 @@ def choose(branches: Branches, found: Value | None, state: State, outer: Value |
             return found
         state.value = found
         try:
-            return evaluate(branches.yes, state)
+            return branches.yes.run(state)
         finally:
             state.value = outer
     state.value = outer
@@ -94,7 +99,7 @@ def choose(branches: Branches, found: Value | None, state: State, outer: Value |
 
 def _no_branch(branches: Branches, state: State) -> Value:
     if branches.no is not None:
-        return evaluate(branches.no, state)
+        return branches.no.run(state)
     if branches.fail:
         raise ForcedFailure(f'"{branches.type.decode()}" failed and "fail" requested')
     return EMPTY
@@ -107,20 +112,22 @@ def _parse_if(parser: Parser, name: bytes, start: int) -> Item:
     from exim_dkim.expansion.conditions import parse_condition
 
     condition = parse_condition(parser)
-    return Item(name, (condition, parse_branches(parser, b"if")), _evaluate_if, start)
+    return Item(name, _if(condition.holds, parse_branches(parser, b"if")), start)
 
 
-def _evaluate_if(node: Item, state: State) -> Value:
-    condition: Condition
-    branches: Branches
-    condition, branches = node.payload
-    captures, value = state.captures, state.value
-    try:
-        if condition.function(condition, state) == condition.negated:
-            return _no_branch(branches, state)
-        return plain(b"true") if branches.yes is None else evaluate(branches.yes, state)
-    finally:
-        state.captures, state.value = captures, value
+def _if(holds: Test, branches: Branches) -> Run:
+    yes, no = branches.yes, branches.no
+
+    def run(state: State) -> Value:
+        captures, value = state.captures, state.value
+        try:
+            if holds(state):
+                return _TRUE if yes is None else yes.run(state)
+            return _no_branch(branches, state) if no is None else no.run(state)
+        finally:
+            state.captures, state.value = captures, value
+
+    return run
 
 
 # lookup
@@ -148,17 +155,17 @@ def _parse_lookup(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"{"):
         raise parser.brace_error("missing '{' for lookup file-or-query arg")
     file = parser.argument()
-    return Item(name, (look_up, kind, key, file, parse_branches(parser, b"lookup")), _evaluate_lookup, start)
+    branches = parse_branches(parser, b"lookup")
 
+    def run(state: State) -> Value:
+        captures, outer = state.captures, state.value
+        try:
+            found = look_up(kind, None if key is None else key.run(state), file.run(state), state)
+            return choose(branches, found, state, outer)
+        finally:
+            state.captures, state.value = captures, outer
 
-def _evaluate_lookup(node: Item, state: State) -> Value:
-    look_up, kind, key, file, branches = node.payload
-    captures, outer = state.captures, state.value
-    try:
-        found = look_up(kind, None if key is None else evaluate(key, state), evaluate(file, state), state)
-        return choose(branches, found, state, outer)
-    finally:
-        state.captures, state.value = captures, outer
+    return Item(name, run, start)
 
 
 # Items of arguments only
@@ -167,11 +174,9 @@ def _evaluate_lookup(node: Item, state: State) -> Value:
 def of_arguments(least: int, most: int, function: Callable[[list[Value], State], Value]) -> ItemParser:
     """An item that has only arguments, which are all evaluated."""
 
-    def evaluate_item(node: Item, state: State) -> Value:
-        return function([evaluate(argument, state) for argument in node.payload], state)
-
     def parse(parser: Parser, name: bytes, start: int) -> Item:
-        return Item(name, parser.arguments(name, least, most), evaluate_item, start)
+        arguments = parser.arguments(name, least, most)
+        return Item(name, lambda state: function([argument.run(state) for argument in arguments], state), start)
 
     return parse
 

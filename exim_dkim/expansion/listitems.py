@@ -11,24 +11,26 @@ sort        = "${sort" "{" list "}" "{" comparison "}" "{" template "}" "}"
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.conditions import holds, parse_condition
+from exim_dkim.expansion.compile import MAX_LENGTH
+from exim_dkim.expansion.conditions import parse_condition
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import MAX_LENGTH, State, evaluate
+from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.fields import field_number
 from exim_dkim.expansion.items import ItemParser, choose, of_arguments, parse_branches
 from exim_dkim.expansion.lists import list_separator, split_items, split_list
-from exim_dkim.expansion.nodes import Condition, Item, Template
+from exim_dkim.expansion.nodes import Branches, Condition, Item, Template
 from exim_dkim.expansion.numbers import parse_integer
 from exim_dkim.expansion.parse import BLANKS, Parser
 from exim_dkim.expansion.value import Value
 
 
 def _parse_listextract(parser: Parser, name: bytes, start: int) -> Item:
-    arguments = [_argument(parser, f"missing '{{' for arg {number} of listextract") for number in (1, 2)]
-    return Item(name, (arguments, parse_branches(parser, b"listextract")), _evaluate_listextract, start)
+    first, second = (_argument(parser, f"missing '{{' for arg {number} of listextract") for number in (1, 2))
+    return Item(name, partial(_evaluate_listextract, first, second, parse_branches(parser, b"listextract")), start)
 
 
 def _argument(parser: Parser, missing: str) -> Template:
@@ -39,15 +41,14 @@ def _argument(parser: Parser, missing: str) -> Template:
     return parser.argument()
 
 
-def _evaluate_listextract(node: Item, state: State) -> Value:
-    (first, second), branches = node.payload
-    key = evaluate(first, state).text.strip(BLANKS)
+def _evaluate_listextract(first: Template, second: Template, branches: Branches, state: State) -> Value:
+    key = first.run(state).text.strip(BLANKS)
     if not key:
         raise ExpansionError('first argument of "listextract" must not be empty')
     number = field_number(key)
     if number is None:
         raise ExpansionError('first argument of "listextract" must be numeric')
-    subject = evaluate(second, state)
+    subject = second.run(state)
     items = split_list(subject.text, tainted=subject.tainted)
     index = number - 1 if number > 0 else len(items) + number
     found = Value(items[index], subject.tainted) if number and 0 <= index < len(items) else None
@@ -66,13 +67,13 @@ def _listquote(values: list[Value], state: State) -> Value:
 
 def _parse_map(parser: Parser, name: bytes, start: int) -> Item:
     items = _argument(parser, "missing '{' for first arg of map")
-    return Item(name, (items, _parse_last(parser, name)), _evaluate_map, start)
+    return Item(name, partial(_evaluate_map, items, _parse_last(parser, name)), start)
 
 
 def _parse_reduce(parser: Parser, name: bytes, start: int) -> Item:
     items = _argument(parser, "missing '{' for first arg of reduce")
     first = _argument(parser, "missing '{' for second arg of reduce")
-    return Item(name, (items, first, _parse_last(parser, name)), _evaluate_reduce, start)
+    return Item(name, partial(_evaluate_reduce, items, first, _parse_last(parser, name)), start)
 
 
 def _parse_filter(parser: Parser, name: bytes, start: int) -> Item:
@@ -85,7 +86,7 @@ def _parse_filter(parser: Parser, name: bytes, start: int) -> Item:
     condition = _inside(name, lambda: parse_condition(parser), "item")
     parser.shallower()
     _close(parser, name)
-    return Item(name, (items, condition), _evaluate_filter, start)
+    return Item(name, partial(_evaluate_filter, items, condition), start)
 
 
 def _parse_last(parser: Parser, name: bytes) -> Template:
@@ -158,33 +159,29 @@ def _split(items: Value) -> tuple[list[bytes], int]:
     return split_items(items.text[start:], separator), separator
 
 
-def _evaluate_map(node: Item, state: State) -> Value:
-    template, inner = node.payload
-    items = evaluate(template, state)
+def _evaluate_map(template: Template, inner: Template, state: State) -> Value:
+    items = template.run(state)
     texts, separator = _split(items)
     output = _Output(separator)
     outer = state.item
     try:
         for text in texts:
             state.item = Value(text, items.tainted)
-            output.add(_inside(b"map", lambda: evaluate(inner, state), "item"))
+            output.add(_inside(b"map", lambda: inner.run(state), "item"))
     finally:
         state.item = outer
     return output.value(False)
 
 
-def _evaluate_filter(node: Item, state: State) -> Value:
-    template: Template
-    condition: Condition
-    template, condition = node.payload
-    items = evaluate(template, state)
+def _evaluate_filter(template: Template, condition: Condition, state: State) -> Value:
+    items = template.run(state)
     texts, separator = _split(items)
     output = _Output(separator)
     outer, value = state.item, state.value
     try:
         for text in texts:
             state.item = item = Value(text, items.tainted)
-            if _inside(b"filter", lambda: holds(condition, state), "condition"):
+            if _inside(b"filter", lambda: condition.holds(state), "condition"):
                 output.add(item)
             state.value = value
     finally:
@@ -192,15 +189,14 @@ def _evaluate_filter(node: Item, state: State) -> Value:
     return output.value(False)
 
 
-def _evaluate_reduce(node: Item, state: State) -> Value:
-    template, first, inner = node.payload
-    items = evaluate(template, state)
+def _evaluate_reduce(template: Template, first: Template, inner: Template, state: State) -> Value:
+    items = template.run(state)
     outer_item, outer_value = state.item, state.value
-    value = evaluate(first, state)
+    value = first.run(state)
     try:
         for text in _split(items)[0]:
             state.value, state.item = value, Value(text, items.tainted)
-            value = _inside(b"reduce", lambda: evaluate(inner, state), "item")
+            value = _inside(b"reduce", lambda: inner.run(state), "item")
     finally:
         state.item, state.value = outer_item, outer_value
     return value
@@ -218,7 +214,7 @@ def _parse_sort(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"}"):
         raise parser.brace_error('missing } at end of "sort"')
     parser.position += 1
-    return Item(name, (items, order, field, shown), _evaluate_sort, start)
+    return Item(name, partial(_evaluate_sort, items, order, field, shown), start)
 
 
 def _number_key(text: bytes) -> int:
@@ -237,12 +233,11 @@ _ORDERS: Final[dict[bytes, tuple[Callable[[bytes], Any], bool, bool]]] = {
 }
 
 
-def _evaluate_sort(node: Item, state: State) -> Value:
+def _evaluate_sort(template: Template, comparison: Template, inner: Template, shown: str, state: State) -> Value:
     """As Exim's: an item goes before the first of those already there that it may precede."""
     from exim_dkim.expansion.conditions import CONDITIONS
 
-    template, comparison, inner, shown = node.payload
-    items, order = evaluate(template, state), evaluate(comparison, state).text.strip(BLANKS)
+    items, order = template.run(state), comparison.run(state).text.strip(BLANKS)
     if order not in _ORDERS:
         known = order in CONDITIONS
         raise ExpansionError("comparator not handled for sort" if known else f'unknown condition "{printable(order)}"')
@@ -253,7 +248,7 @@ def _evaluate_sort(node: Item, state: State) -> Value:
     try:
         for text in texts:
             state.item = Value(text, items.tainted)
-            field = evaluate(inner, state).text
+            field = inner.run(state).text
             if not field:
                 raise ExpansionError(f'field-extract in sort: "{shown}"')
             rows.append((make_key(field), text))

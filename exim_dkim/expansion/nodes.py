@@ -1,41 +1,48 @@
-"""What a parsed expansion string consists of. Pure data: `parse.py` makes it, `evaluate.py` gives it a value.
+"""What a parsed expansion string consists of. Pure data: `parse.py` makes it, `compile.py` functions that give values.
 
-Operators, items and conditions carry the function that their table gives them, so that the evaluator knows no names.
+Operators, items and conditions carry the functions that their tables give them, so that the compiler knows no names.
 `start` is the offset in the source where a node begins, for error messages.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from exim_dkim.expansion.evaluate import State
     from exim_dkim.expansion.value import Value
 
-    StepFunction = Callable[[Any, "State"], "Value"]
+    Run = Callable[["State"], "Value"]
+    Test = Callable[["State"], bool]
     OperatorFunction = Callable[["Value", "bytes | None", "State"], "Value"]
-    ItemFunction = Callable[["Item", "State"], "Value"]
-    ConditionFunction = Callable[["Condition", "State"], bool]
+
+
+LONGEST_KEPT: Final = 4096  # bytes of a value that is kept: templates are kept, too, so that it must be bounded
 
 
 class Template:
     """A sequence of nodes; their values are joined. `depth` is how deep templates may be nested in it.
 
-    `steps` and `fixed` are for the evaluator: once it has looked at a template, the function for each node, and the
-    value of one that is always the same.
+    `run` gives the value for a state: what `compile.py` makes of the parts when they are used. `always` is the value,
+    once it is known to be the same for every state.
     """
 
-    __slots__ = ("depth", "fixed", "parts", "source", "steps")
+    __slots__ = ("always", "depth", "parts", "run", "source")
+
+    run: Run
 
     def __init__(self, source: bytes, parts: tuple[Node, ...], depth: int = 0) -> None:
         self.source = source
         self.parts = parts
         self.depth = depth
-        self.fixed: Value | None = None
-        self.steps: tuple[tuple[StepFunction, Any], ...] | None = None
+        self.always: Value | None = None
+
+    def keep(self, value: Value) -> None:
+        """Give this value from now on."""
+        self.always = value
+        self.run = lambda state: value
 
     @property
     def constant(self) -> bytes | None:
@@ -99,34 +106,24 @@ class Operator:
 
 
 class Item:
-    """`${name …}`; `payload` is what the item's own grammar made of the rest."""
+    """`${name …}`; `run` is made by the item's own grammar, of what it has read."""
 
-    __slots__ = ("function", "name", "payload", "start")
+    __slots__ = ("name", "run", "start")
 
-    def __init__(self, name: bytes, payload: Any, function: ItemFunction, start: int) -> None:
+    def __init__(self, name: bytes, run: Run, start: int) -> None:
         self.name = name
-        self.payload = payload
-        self.function = function
+        self.run = run
         self.start = start
 
 
 class Condition:
-    """A condition of `${if`; `negated` by an odd number of exclamation marks."""
+    """A condition of `${if`, with its exclamation marks: `holds` is made by the condition's own grammar."""
 
-    __slots__ = ("function", "name", "negated", "payload", "start")
+    __slots__ = ("holds", "name", "start")
 
-    def __init__(
-        self,
-        name: bytes,
-        negated: bool,
-        payload: Any,
-        function: ConditionFunction,
-        start: int,
-    ) -> None:
+    def __init__(self, name: bytes, holds: Test, start: int) -> None:
         self.name = name
-        self.negated = negated
-        self.payload = payload
-        self.function = function
+        self.holds = holds
         self.start = start
 
 

@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING, Final
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
+from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazymodule import lazy_module
 from exim_dkim.lazypattern import lazy_pattern
 
 if TYPE_CHECKING:
+    from exim_dkim.expansion import addresses, digests, encodings, intervals, lookups, numbers, otheroperators
     from exim_dkim.expansion.nodes import OperatorFunction
+else:
+    addresses = lazy_module("exim_dkim.expansion.addresses")
+    digests = lazy_module("exim_dkim.expansion.digests")
+    encodings = lazy_module("exim_dkim.expansion.encodings")
+    intervals = lazy_module("exim_dkim.expansion.intervals")
+    lookups = lazy_module("exim_dkim.expansion.lookups")
+    numbers = lazy_module("exim_dkim.expansion.numbers")
+    otheroperators = lazy_module("exim_dkim.expansion.otheroperators")
 
 # An underscore separates the arguments, except in these names.
 _WITH_UNDERSCORE: Final = frozenset(
@@ -66,56 +77,42 @@ def _of_text(function: Callable[[bytes], bytes], *, new: bool = False) -> Operat
 
 def _digest(name: bytes) -> OperatorFunction:
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
-        from exim_dkim.expansion.digests import DIGESTS
-
-        return plain(DIGESTS[name](operand.text, arguments))
+        return plain(digests.DIGESTS[name](operand.text, arguments))
 
     return operator
 
 
 def _encoding(name: bytes) -> OperatorFunction:
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
-        from exim_dkim.expansion.encodings import ENCODINGS
-
-        return Value(ENCODINGS[name](operand.text), operand.tainted)
+        return Value(encodings.ENCODINGS[name](operand.text), operand.tainted)
 
     return operator
 
 
 def _other(name: bytes) -> OperatorFunction:
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
-        from exim_dkim.expansion.otheroperators import OTHERS
-
-        return OTHERS[name](operand, arguments, state)
+        return otheroperators.OTHERS[name](operand, arguments, state)
 
     return operator
 
 
 def _domain(text: bytes) -> bytes:
-    from exim_dkim.expansion.addresses import parse_address
-
-    address = parse_address(text)
+    address = addresses.parse_address(text)
     return address.domain if address else b""
 
 
 def _local_part(text: bytes) -> bytes:
-    from exim_dkim.expansion.addresses import parse_address
-
-    address = parse_address(text)
+    address = addresses.parse_address(text)
     return address.local_part if address else b""
 
 
 def _address(text: bytes) -> bytes:
-    from exim_dkim.expansion.addresses import parse_address
-
-    address = parse_address(text)
+    address = addresses.parse_address(text)
     return address.text if address else b""
 
 
 def _addresses(text: bytes) -> bytes:
-    from exim_dkim.expansion.addresses import address_list
-
-    return address_list(text)
+    return addresses.address_list(text)
 
 
 def _strlen(text: bytes) -> bytes:
@@ -123,37 +120,27 @@ def _strlen(text: bytes) -> bytes:
 
 
 def _eval(text: bytes) -> bytes:
-    from exim_dkim.expansion.numbers import calculate
-
-    return b"%d" % calculate(text)
+    return b"%d" % numbers.calculate(text)
 
 
 def _eval10(text: bytes) -> bytes:
-    from exim_dkim.expansion.numbers import calculate
-
-    return b"%d" % calculate(text, decimal=True)
+    return b"%d" % numbers.calculate(text, decimal=True)
 
 
 def _time_eval(text: bytes) -> bytes:
-    from exim_dkim.expansion.intervals import parse_interval
-
-    seconds = parse_interval(text)
+    seconds = intervals.parse_interval(text)
     if seconds is None:
         raise ExpansionError(f'string "{printable(text)}" is not an Exim time interval in "time_eval" operator')
     return b"%d" % seconds
 
 
 def _time_interval(text: bytes) -> bytes:
-    from exim_dkim.expansion.intervals import format_interval
-
     if text and not (text.isdigit() and len(text) <= 18):
         raise ExpansionError(f'string "{printable(text)}" is not a positive number in "time_interval" operator')
-    return format_interval(int(text or b"0")).encode()
+    return intervals.format_interval(int(text or b"0")).encode()
 
 
 def _listcount(operand: Value, arguments: bytes | None, state: State) -> Value:
-    from exim_dkim.expansion.lists import split_list
-
     return plain(b"%d" % len(split_list(operand.text, tainted=operand.tainted)))
 
 
@@ -170,9 +157,7 @@ def _quote(operand: Value, arguments: bytes | None, state: State) -> Value:
     """`quote`, and `quote_TYPE` for a look-up type."""
     text = operand.text
     if arguments is not None:
-        from exim_dkim.expansion.lookups import quote_for
-
-        return Value(quote_for(arguments, text), operand.tainted)
+        return Value(lookups.quote_for(arguments, text), operand.tainted)
     return Value(_quoted(text) if not text or _NEEDS_QUOTES.search(text) else text, operand.tainted)
 
 
@@ -200,20 +185,16 @@ def _substr_of(name: str) -> OperatorFunction:
 
 def _hash_of(name: str) -> OperatorFunction:
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
-        from exim_dkim.expansion.digests import text_hash
-
         length, letters = _numbers(name, arguments, 2)
-        return Value(text_hash(operand.text, length or 0, letters), operand.tainted)
+        return Value(digests.text_hash(operand.text, length or 0, letters), operand.tainted)
 
     return operator
 
 
 def _nhash_of(name: str) -> OperatorFunction:
     def operator(operand: Value, arguments: bytes | None, state: State) -> Value:
-        from exim_dkim.expansion.digests import number_hash
-
         first, second = _numbers(name, arguments, 2)
-        return plain(number_hash(operand.text, first or 0, second))
+        return plain(digests.number_hash(operand.text, first or 0, second))
 
     return operator
 

@@ -14,9 +14,13 @@ from exim_dkim.expansion.ip import full_form, masked, normal_form, reversed_form
 from exim_dkim.expansion.lists import list_separator, split_items
 from exim_dkim.expansion.numbers import parse_integer
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazymodule import lazy_module
 
 if TYPE_CHECKING:
+    from exim_dkim.expansion import rfc2047
     from exim_dkim.expansion.nodes import OperatorFunction
+else:
+    rfc2047 = lazy_module("exim_dkim.expansion.rfc2047")
 
 _MAX_NESTED_LISTS: Final = 20  # named lists in each other
 _BLANKS: Final = b" \t\n\r\v\f"
@@ -36,16 +40,14 @@ def _expand(operand: Value, arguments: bytes | None, state: State) -> Value:
 
 
 def _rfc2047(operand: Value, arguments: bytes | None, state: State) -> Value:
-    from exim_dkim.expansion.rfc2047 import encode
-
-    return Value(encode(operand.text, state.environment.headers_charset.encode()), operand.tainted)
+    return Value(rfc2047.encode(operand.text, state.environment.headers_charset.encode()), operand.tainted)
 
 
 def _rfc2047d(operand: Value, arguments: bytes | None, state: State) -> Value:
-    from exim_dkim.expansion.rfc2047 import decode
-
     environment = state.environment
-    return Value(decode(operand.text, environment.headers_charset, environment.check_rfc2047_length), operand.tainted)
+    return Value(
+        rfc2047.decode(operand.text, environment.headers_charset, environment.check_rfc2047_length), operand.tainted
+    )
 
 
 def _of_address(function: Callable[[bytes], bytes]) -> OperatorFunction:

@@ -19,18 +19,22 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.escapes import ESCAPE, printable, resolve
-from exim_dkim.expansion.nodes import Capture, Header, Literal, Node, Operator, Template, Variable
+from exim_dkim.expansion.nodes import LONGEST_KEPT, Capture, Header, Literal, Node, Operator, Template, Variable
+from exim_dkim.expansion.value import Value, plain
 from exim_dkim.expansion.variables import acl_hint, is_known
 from exim_dkim.lazypattern import lazy_pattern
 
+if TYPE_CHECKING:
+    from exim_dkim.expansion.evaluate import State
+
 MAX_DEPTH: Final = 500  # templates in templates; Exim has no limit, real configurations stay below 20
 _FRAMES_PER_LEVEL: Final = 12
-_USUAL_DEPTH: Final = 30  # that much fits into Python's own limit
+USUAL_DEPTH: Final = 30  # that much fits into Python's own limit
 _CACHED_TEMPLATES: Final = 512
 _LONGEST_NAME: Final = 255
 
@@ -64,7 +68,7 @@ def parse_template(text: bytes) -> Template:
 def room_for(depth: int) -> Iterator[None]:
     """Let Python recurse as deep as `depth` nested templates need; how deep that can be, MAX_DEPTH says."""
     limit = sys.getrecursionlimit()
-    if depth <= _USUAL_DEPTH:
+    if depth <= USUAL_DEPTH:
         yield
         return
     sys.setrecursionlimit(limit + depth * _FRAMES_PER_LEVEL)
@@ -91,7 +95,13 @@ class Parser:
         self.deeper()
         parts = self._parts(braced, references)
         self.shallower()
-        return Template(self.source, parts, self._deepest)
+        template = Template(self.source, parts, self._deepest)
+        text = template.constant
+        if text is not None and len(text) <= LONGEST_KEPT:
+            template.keep(plain(text.partition(b"\0")[0]))
+        else:
+            template.run = partial(_run_first, template)
+        return template
 
     def deeper(self) -> None:
         """Go one level down; `shallower` comes back. Raises ExpansionError at the limit."""
@@ -266,6 +276,12 @@ class Parser:
         if self._header_has_brace:
             message = "missing or misplaced { or } - could be header name not terminated by colon"
         return self.error(message)
+
+
+def _run_first(template: Template, state: State) -> Value:
+    from exim_dkim.expansion.compile import run_first
+
+    return run_first(template, state)
 
 
 def _small(digits: bytes) -> int:

@@ -9,19 +9,30 @@ The first item that matches decides; if none does, the opposite of the last item
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError, ForcedFailure
+from exim_dkim.expansion.environment import FileTrouble
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import State, evaluate
+from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.parse import parse_template
-from exim_dkim.expansion.value import Value, plain
+from exim_dkim.expansion.value import EMPTY, Value, plain
+from exim_dkim.lazymodule import lazy_module
 
 if TYPE_CHECKING:
+    from exim_dkim.expansion import filenames, ip, lookups, regex
     from exim_dkim.expansion.regex import Found
+else:
+    ip = lazy_module("exim_dkim.expansion.ip")
+    lookups = lazy_module("exim_dkim.expansion.lookups")
+    regex = lazy_module("exim_dkim.expansion.regex")
+    filenames = lazy_module("exim_dkim.expansion.filenames")
 
 _MAX_NESTING: Final = 20  # named lists and files in each other
+_KNOWN: Final = 64  # lists that are kept taken apart: they are the configuration's
+_LISTS: Final = {"domain": "domain", "local_part": "localpart", "address": "address", "ip": "host"}
 _BLANKS: Final = b" \t\n\r\v\f"
 
 
@@ -30,19 +41,14 @@ def match_list(kind: str, subject: Value, items: bytes, state: State) -> Value |
 
     An item that excludes the subject is `$value`, too.
     """
-    if kind == "ip":
-        from exim_dkim.expansion.ip import ip_version
-
-        if subject.text and not ip_version(subject.text):
-            shown = printable(subject.text)
-            raise ExpansionError(f'"{shown}" is not an IP address')
+    if kind == "ip" and subject.text and not ip.ip_version(subject.text):
+        raise ExpansionError(f'"{printable(subject.text)}" is not an IP address')
     return _match(_Matcher(kind, subject, state), items, 0)
 
 
 def match_key(key: Value, pattern: bytes, state: State) -> bool:
     """Whether a key matches a key of a table of patterns: `*suffix`, `^regex` or text, behind `!` what does not."""
-    negated = pattern.startswith(b"!")
-    pattern = pattern[1:].lstrip(_BLANKS) if negated else pattern
+    negated, pattern = _pattern(pattern)
     captures = state.captures
     found = _match_text(_Matcher("key", key, state), pattern)
     state.captures = captures
@@ -73,9 +79,7 @@ def _match(matcher: _Matcher, items: bytes, depth: int) -> Value | None:
     if depth > _MAX_NESTING:
         raise ExpansionError(f"lists refer to each other more than {_MAX_NESTING} deep")
     negated = False
-    for text in split_list(items):
-        negated = text.startswith(b"!")
-        pattern = text[1:].lstrip(_BLANKS) if negated else text
+    for negated, pattern in _patterns(items):
         try:
             found = _match_pattern(matcher, pattern, depth)
         except _Excluded as excluded:
@@ -85,7 +89,17 @@ def _match(matcher: _Matcher, items: bytes, depth: int) -> Value | None:
                 return found
             matcher.state.value = found  # as in Exim, also if that means that the list does not match
             return None
-    return plain(b"") if negated else None
+    return EMPTY if negated else None
+
+
+@lru_cache(_KNOWN)
+def _patterns(items: bytes) -> list[tuple[bool, bytes]]:
+    """The items of a list: whether there is an exclamation mark, and what is behind it."""
+    return [_pattern(text) for text in split_list(items)]
+
+
+def _pattern(text: bytes) -> tuple[bool, bytes]:
+    return (True, text[1:].lstrip(_BLANKS)) if text.startswith(b"!") else (False, text)
 
 
 def _match_pattern(matcher: _Matcher, pattern: bytes, depth: int) -> Value | None:
@@ -102,23 +116,20 @@ def _match_pattern(matcher: _Matcher, pattern: bytes, depth: int) -> Value | Non
 
 
 def _named(matcher: _Matcher, name: bytes) -> bytes:
-    kind = {"domain": "domain", "local_part": "localpart", "address": "address", "ip": "host"}[matcher.kind]
+    kind = _LISTS[matcher.kind]
     items = matcher.state.environment.named_list(kind, name)
     if items is None:
         shown = printable(name)
         raise ExpansionError(f'unknown named {kind} list "+{shown}"')
     try:
-        return evaluate(parse_template(items), matcher.state).text
+        return parse_template(items).run(matcher.state).text
     except ForcedFailure:
         return b""
 
 
 def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
     """A file with one item a line; # begins a comment at the start of a line or behind white space."""
-    from exim_dkim.expansion.environment import FileTrouble
-    from exim_dkim.expansion.filenames import check_file_name
-
-    check_file_name(name)
+    filenames.check_file_name(name)
     try:
         content = matcher.state.environment.files.read(name)
     except FileTrouble as error:
@@ -128,8 +139,7 @@ def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
         if text.startswith(b"#"):
             continue
         text = text.partition(b" #")[0].rstrip(_BLANKS)
-        negated = text.startswith(b"!")
-        pattern = text[1:].lstrip(_BLANKS) if negated else text
+        negated, pattern = _pattern(text)
         if pattern and (found := _match_pattern(matcher, pattern, depth + 1)) is not None:
             if negated:
                 raise _Excluded(found)
@@ -138,16 +148,14 @@ def _match_file(matcher: _Matcher, name: bytes, depth: int) -> Value | None:
 
 
 def _match_ip(matcher: _Matcher, pattern: bytes) -> Value | None:
-    from exim_dkim.expansion.ip import address_in_network, ip_version
-
     if pattern == b"*":
-        return plain(b"")
+        return EMPTY
     if not pattern:
-        return plain(b"") if not matcher.subject.text else None
-    if not ip_version(pattern, mask=True):
+        return EMPTY if not matcher.subject.text else None
+    if not ip.ip_version(pattern, mask=True):
         shown = printable(pattern)
         raise ExpansionError(f'"{shown}" is not an IP address or network; match_ip cannot look it up here')
-    return plain(b"") if address_in_network(matcher.subject.text, pattern) else None
+    return EMPTY if ip.address_in_network(matcher.subject.text, pattern) else None
 
 
 def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
@@ -155,7 +163,7 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     subject = matcher.subject
     local_part, at, domain = subject.text.rpartition(b"@")
     if pattern.startswith(b"^"):
-        return None if _search(pattern, subject, matcher.state) is None else plain(b"")
+        return None if _search(pattern, subject, matcher.state) is None else EMPTY
     kind, is_lookup, _ = pattern.partition(b";")
     if is_lookup and b"@" not in kind.removesuffix(b"*@"):
         captures = matcher.state.captures
@@ -164,7 +172,7 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
         finally:
             matcher.state.captures = captures  # as in Exim, an address leaves none
     if not pattern or not subject.text:
-        return plain(b"") if pattern == subject.text else None
+        return EMPTY if pattern == subject.text else None
     wanted, found, wanted_domain = pattern.rpartition(b"@")
     if not at:
         return None
@@ -184,9 +192,7 @@ def _equal_local_parts(pattern: bytes, text: bytes) -> bool:
 
 def _search(pattern: bytes, subject: Value, state: State) -> Found | None:
     """A regular expression in a list: case does not count unless it says so."""
-    from exim_dkim.expansion.regex import search
-
-    return search(pattern, subject, state, caseless=True)
+    return regex.search(pattern, subject, state, caseless=True)
 
 
 def _match_text(matcher: _Matcher, pattern: bytes) -> Value | None:
@@ -211,14 +217,12 @@ def _match_text(matcher: _Matcher, pattern: bytes) -> Value | None:
         if not text.endswith(suffix):
             return None
         prefix = Value(text[: len(text) - len(suffix)], subject.tainted)
-        state.captures = (plain(b""), prefix)
+        state.captures = (EMPTY, prefix)
         return plain(pattern)
     return plain(pattern) if pattern.lower() == text else None
 
 
 def _match_lookup(subject: Value, pattern: bytes, state: State) -> Value | None:
     """`lsearch;/file`: the subject is looked up; `passwd;root`: what stands there is."""
-    from exim_dkim.expansion.lookups import look_up, parse_type
-
     name, _, file = pattern.partition(b";")
-    return look_up(parse_type(name.rstrip(_BLANKS), None), subject, plain(file.lstrip(_BLANKS)), state)
+    return lookups.look_up(lookups.parse_type(name.rstrip(_BLANKS), None), subject, plain(file.lstrip(_BLANKS)), state)

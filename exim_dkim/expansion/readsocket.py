@@ -9,18 +9,19 @@ The reply is not tainted, as in Exim: who answers there is trusted. Options of T
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion.environment import OutsideTrouble
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import State, evaluate
+from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.intervals import parse_interval
 from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.nodes import Item, Template
 from exim_dkim.expansion.parse import Parser
 from exim_dkim.expansion.textitems import with_line_ends
-from exim_dkim.expansion.value import Value, plain
+from exim_dkim.expansion.value import EMPTY, Value, plain
 
 _USUAL_SECONDS: Final = 5
 _LONGEST_PATH: Final = 107  # sun_path of Linux, less its NUL
@@ -38,23 +39,22 @@ def parse_readsocket(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"}"):
         raise parser.brace_error("missing '}' closing readsocket")
     parser.position += 1
-    return Item(name, tuple(arguments), _evaluate, start)
+    return Item(name, partial(_evaluate, arguments), start)
 
 
-def _evaluate(node: Item, state: State) -> Value:
-    arguments: tuple[Template, ...] = node.payload
-    address, request, *others = (evaluate(argument, state) for argument in arguments[:4])
+def _evaluate(arguments: list[Template], state: State) -> Value:
+    address, request, *others = (argument.run(state) for argument in arguments[:4])
     seconds, shutdown = _options(others[0].text if others else b"")
     try:
         _check(address)
         reply = state.environment.outside.ask_socket(address.text, request.text, seconds, shutdown=shutdown)
     except OutsideTrouble as error:
         if len(arguments) == 5:
-            return evaluate(arguments[4], state)
+            return arguments[4].run(state)
         raise ExpansionError(str(error)) from None
     # As in Exim, a NUL takes the rest of its line with it.
     text = b"\n".join(line.partition(b"\0")[0] for line in reply.split(b"\n"))
-    ending = others[1] if len(others) > 1 else plain(b"")
+    ending = others[1] if len(others) > 1 else EMPTY
     return Value(with_line_ends(text, ending.text), ending.tainted) if ending.text else plain(text)
 
 

@@ -44,18 +44,18 @@ class Found:
 
 def search(pattern: bytes, subject: Value, state: State, *, caseless: bool = False) -> Found | None:
     """The first match. Raises ExpansionError for a pattern that is none."""
-    compiled = _compile(pattern, caseless)
+    compiled, groups = _compile(pattern, caseless)
     try:
         match = compiled.search(subject.text)
     except pcre2.LibraryError:
         _exhausted(state)
         return None
-    return None if match is None else _found(match, subject.tainted)
+    return None if match is None else _found(match, groups, subject)
 
 
 def search_all(pattern: bytes, subject: Value, state: State) -> Iterator[Found]:
     """All matches that do not overlap, empty ones too, as Perl finds them."""
-    compiled = _compile(pattern, False)
+    compiled, groups = _compile(pattern, False)
     matches = compiled.finditer(subject.text)
     while True:
         try:
@@ -65,13 +65,13 @@ def search_all(pattern: bytes, subject: Value, state: State) -> Iterator[Found]:
             return
         if match is None:
             return
-        yield _found(match, subject.tainted)
+        yield _found(match, groups, subject)
 
 
-def _found(match: pcre2.Match, tainted: bool) -> Found:
+def _found(match: pcre2.Match, groups: int, subject: Value) -> Found:
     start, end = match.span()
-    texts = (match[0], *match.groups())
-    return Found(start, end, tuple(Value(text, tainted) if text else EMPTY for text in texts))
+    texts = (subject.text[start:end], *match.groups()) if groups else (subject.text[start:end],)
+    return Found(start, end, tuple([Value(text, subject.tainted) if text else EMPTY for text in texts]))
 
 
 def _exhausted(state: State) -> None:
@@ -91,10 +91,13 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 @lru_cache(_CACHED)
-def _compile(pattern: bytes, caseless: bool) -> pcre2.Pattern:
+def _compile(pattern: bytes, caseless: bool) -> tuple[pcre2.Pattern, int]:
+    """The compiled pattern and the number of its groups."""
     try:
         # Compiling to machine code takes longer than most matches.
-        return pcre2.compile(_LIMITS + _ESCAPE.sub(_escape, pattern), pcre2.IGNORECASE if caseless else 0, jit=False)
+        options = pcre2.IGNORECASE if caseless else 0
+        compiled = pcre2.compile(_LIMITS + _ESCAPE.sub(_escape, pattern), options, jit=False)
+        return compiled, compiled.groups
     except pcre2.PatternError as error:
         reason = error.msg.partition("; ")[2]
         place = max(0, error.pos - len(_LIMITS))

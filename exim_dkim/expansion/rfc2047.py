@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
+from functools import cache
 from typing import Final
 
 _LONGEST: Final = 75  # RFC 2047 §2
@@ -27,19 +28,23 @@ def encode(text: bytes, charset: bytes) -> bytes:
     parts = [begin]
     length = 0  # of the word; the beginning of the first one does not count
     whole = True  # no character is known to be cut: encoded octets come in pairs, which is right for most
-    for octet in text:
+    for piece in map(_encoded_octets().__getitem__, text):
         if length > _WORD_END and whole:
             parts += b"?= ", begin
             length = len(begin)
-        piece = b"%c" % octet
-        if octet == 0x20:
-            piece = b"_"
-        elif _MUST_BE_ENCODED.match(piece):
-            piece = b"=%02X" % octet
-        whole = not (len(piece) == 3 and whole)
+        size = len(piece)
+        whole = not (size == 3 and whole)
         parts.append(piece)
-        length += len(piece)
+        length += size
     return b"".join(parts) + b"?="
+
+
+@cache
+def _encoded_octets() -> tuple[bytes, ...]:
+    """What stands for each octet in Q."""
+    octets = [b"=%02X" % octet if _MUST_BE_ENCODED.match(b"%c" % octet) else b"%c" % octet for octet in range(256)]
+    octets[0x20] = b"_"
+    return tuple(octets)
 
 
 def decode(text: bytes, charset: str | None, check_length: bool = True) -> bytes:

@@ -10,29 +10,37 @@ length, substr, hash, nhash: "{" number "}" [ "{" number "}" ] "{" text "}"
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError
+from exim_dkim.expansion.compile import MAX_LENGTH
+from exim_dkim.expansion.environment import FileTrouble
 from exim_dkim.expansion.escapes import printable
-from exim_dkim.expansion.evaluate import MAX_LENGTH, State, evaluate, expand_again
+from exim_dkim.expansion.evaluate import State, expand_again
 from exim_dkim.expansion.items import ItemParser, choose, of_arguments, parse_branches
 from exim_dkim.expansion.nodes import Item
 from exim_dkim.expansion.parse import Parser
 from exim_dkim.expansion.value import Value, plain
+from exim_dkim.lazymodule import lazy_module
 from exim_dkim.lazypattern import lazy_pattern
+
+if TYPE_CHECKING:
+    from exim_dkim.expansion import digests, filenames, operators, regex
+else:
+    digests = lazy_module("exim_dkim.expansion.digests")
+    filenames = lazy_module("exim_dkim.expansion.filenames")
+    operators = lazy_module("exim_dkim.expansion.operators")
+    regex = lazy_module("exim_dkim.expansion.regex")
 
 _INTEGER = lazy_pattern(rb"(?:[ \t\n\r\v\f]*([+-]?)([0-9]+))?")
 
 
 def _readfile(values: list[Value], state: State) -> Value:
-    from exim_dkim.expansion.environment import FileTrouble
-    from exim_dkim.expansion.filenames import check_file_name
-
     name = values[0]
     shown = printable(name.text)
     if name.tainted:
         raise ExpansionError(f"failed to open {shown}: Permission denied (Tainted filename '{shown}')")
-    check_file_name(name.text)
+    filenames.check_file_name(name.text)
     try:
         text = state.environment.files.read(name.text)
     except FileTrouble as error:
@@ -51,15 +59,13 @@ def with_line_ends(text: bytes, ending: bytes) -> bytes:
 
 def _sg(values: list[Value], state: State) -> Value:
     """The replacement is expanded again for each match, with what it has captured."""
-    from exim_dkim.expansion.regex import search_all
-
     subject, pattern, replacement = values
     text, position, length = subject.text, 0, 0
     parts: list[bytes] = []
     tainted = subject.tainted
     captures = state.captures
     try:
-        for found in search_all(pattern.text, subject, state):
+        for found in regex.search_all(pattern.text, subject, state):
             state.captures = found.captures
             value = expand_again(replacement, state)
             parts += text[position : found.start], value.text
@@ -88,9 +94,7 @@ def _tr(values: list[Value], state: State) -> Value:
 
 
 def _hmac(values: list[Value], state: State) -> Value:
-    from exim_dkim.expansion.digests import hmac
-
-    return plain(hmac(*(value.text for value in values)))
+    return plain(digests.hmac(*(value.text for value in values)))
 
 
 def _length(values: list[Value], state: State) -> Value:
@@ -98,27 +102,21 @@ def _length(values: list[Value], state: State) -> Value:
 
 
 def _substr(values: list[Value], state: State) -> Value:
-    from exim_dkim.expansion.operators import substring
-
     start = _number("substr", values[0], signed=True)
     length = _number("substr", values[1]) if len(values) > 2 else None
-    return Value(substring(values[-1].text, start, length), values[-1].tainted)
+    return Value(operators.substring(values[-1].text, start, length), values[-1].tainted)
 
 
 def _hash(values: list[Value], state: State) -> Value:
-    from exim_dkim.expansion.digests import text_hash
-
     length = _number("hash", values[0], signed=True)
     letters = _number("hash", values[1]) if len(values) > 2 else None
-    return Value(text_hash(values[-1].text, length, letters), values[-1].tainted)
+    return Value(digests.text_hash(values[-1].text, length, letters), values[-1].tainted)
 
 
 def _nhash(values: list[Value], state: State) -> Value:
-    from exim_dkim.expansion.digests import number_hash
-
     first = _number("nhash", values[0], signed=True)
     second = _number("nhash", values[1]) if len(values) > 2 else None
-    return plain(number_hash(values[-1].text, first, second))
+    return plain(digests.number_hash(values[-1].text, first, second))
 
 
 def _number(name: str, value: Value, *, signed: bool = False) -> int:
@@ -136,13 +134,13 @@ def _parse_env(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"{"):
         raise parser.brace_error("missing '{' for name arg of env")
     argument = parser.argument()
-    return Item(name, (argument, parse_branches(parser, b"env")), _evaluate_env, start)
+    branches = parse_branches(parser, b"env")
 
+    def run(state: State) -> Value:
+        text = state.environment.outside.variable(argument.run(state).text)
+        return choose(branches, None if text is None else plain(text), state, state.value)
 
-def _evaluate_env(node: Item, state: State) -> Value:
-    argument, branches = node.payload
-    text = state.environment.outside.variable(evaluate(argument, state).text)
-    return choose(branches, None if text is None else plain(text), state, state.value)
+    return Item(name, run, start)
 
 
 TEXT_ITEMS: Final[dict[bytes, ItemParser]] = {

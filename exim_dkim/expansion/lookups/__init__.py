@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.environment import Files
+from exim_dkim.expansion.environment import Files, FoundByLookup
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.lookups.table import LOOKUPS, Style, load, style_of
-from exim_dkim.expansion.value import Value, plain
+from exim_dkim.expansion.value import EMPTY, Value, plain
 from exim_dkim.lazypattern import lazy_pattern
 
 __all__ = ["LOOKUPS", "Lookup", "LookupDeferred", "LookupFailed", "Request", "look_up", "parse_type", "quote_for"]
@@ -94,6 +95,7 @@ _TYPE = lazy_pattern(
     re.DOTALL,
 )
 _MAX_KNOWN: Final = 1000  # answers that are kept for a message
+_KEPT_TYPES: Final = 256  # those of lists, which are parsed each time a list is gone through
 _CACHE_OPTIONS: Final = (b"cache=no_rd", b"cache=no_wr", b"cache=no")
 
 
@@ -122,9 +124,10 @@ class LookupType:
         self.star = star
         self.options = tuple(option for option in given if option != b"ret=key" and option not in _CACHE_OPTIONS)
         self.returns_key = b"ret=key" in given
-        self.kept = style == "key" and least is None and not star and b"cache=" not in options
+        self.kept = style == "key" and b"cache=" not in options
 
 
+@lru_cache(_KEPT_TYPES)
 def parse_type(text: bytes, with_key: bool | None) -> LookupType:
     """A look-up type of an item, with or without a key before it, or (None) of a list. Raises ExpansionError."""
     plain_name, _, plain_options = text.partition(b",")
@@ -159,33 +162,40 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     if kind.style != "key":
         key, file = _query_and_file(kind, file)
     assert key is not None
-    if kind.style != "query":
-        _check_file(file)
-    lookup = load(kind.name)
-    known = state.environment.known_lookups if kind.kept and lookup.proves_key else None
-    try:
-        if known is None:
-            found, exact = _search(kind, key, file.text, state, lookup)
-        elif (found_before := known.get((kind, key, file.text))) is not None:
-            found, exact = found_before
-        else:
+    known = state.environment.known_lookups if kind.kept else None
+    place = (kind, key, file)
+    answer = None if known is None else known.get(place)
+    if answer is None:
+        answer = _found(kind, key, file, state)
+        if known is not None:
             if len(known) >= _MAX_KNOWN:
                 known.clear()
-            found, exact = known[kind, key, file.text] = _search(kind, key, file.text, state, lookup)
+            known[place] = answer
+    found, proved, captures = answer
+    if captures is not None:
+        state.captures = captures
+    if found is not None and kind.returns_key:
+        return plain(key.text) if proved else key
+    return found
+
+
+def _found(kind: LookupType, key: Value, file: Value, state: State) -> FoundByLookup:
+    """What is found, by asking. Raises ExpansionError."""
+    if kind.style != "query":
+        _check_file(file)
+    try:
+        return _search(kind, key, file.text, state, load(kind.name))
     except LookupDeferred as error:
         asked = printable(key.text)
         raise ExpansionError(f'lookup of "{asked}" gave DEFER: {error}') from None
     except LookupFailed as error:
         raise ExpansionError(str(error)) from None
-    if found is not None and kind.returns_key:
-        return plain(key.text) if exact and lookup.proves_key else key
-    return found
 
 
 def _query_and_file(kind: LookupType, text: Value) -> tuple[Value, Value]:
     """The query, and the file that it is about: the option `file=`, or its own first word."""
     if kind.style == "query":
-        return text, plain(b"")
+        return text, EMPTY
     given = [option[5:] for option in kind.options if option.startswith(b"file=")]
     if given:
         query, file = text, plain(given[0])
@@ -207,8 +217,8 @@ def _check_file(file: Value) -> None:
         raise ExpansionError(f"failed to open {printable(file.text)} for search: {fault}")
 
 
-def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Lookup) -> tuple[Value | None, bool]:
-    """What is found for the key or, as far as the type allows, for what stands for it; and if it was the key."""
+def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Lookup) -> FoundByLookup:
+    """What is found for the key or, as far as the type allows, for what stands for it."""
     files = state.environment.files
 
     def ask(text: bytes) -> Value | None:
@@ -216,46 +226,41 @@ def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Loo
 
     found = ask(key.text)
     if found is not None:
-        if kind.least is not None:
-            state.captures = (plain(b""), plain(b""), key)
-        return found, True
+        return found, lookup.proves_key, None if kind.least is None else (EMPTY, EMPTY, key)
+    captures = None
     if kind.least is not None:
-        found = _search_partial(kind, key, state, ask)
+        found, captures = _search_partial(kind, key, ask)
     if found is None and kind.star == b"*@" and b"@" in key.text[1:]:
         left, _, domain = key.text.rpartition(b"@")
-        found = ask(b"*@" + domain)
-        if found is not None:
-            state.captures = (plain(b""), Value(left, key.tainted), plain(b""))
+        found, captures = ask(b"*@" + domain), (EMPTY, Value(left, key.tainted), EMPTY)
     if found is None and kind.star:
-        found = ask(b"*")
-        if found is not None:
-            state.captures = (plain(b""), key, plain(b""))
-    return found, False
+        found, captures = ask(b"*"), (EMPTY, key, EMPTY)
+    return found, False, None if found is None else captures
 
 
-def _search_partial(kind: LookupType, key: Value, state: State, ask: Callable[[bytes], Value | None]) -> Value | None:
+def _search_partial(
+    kind: LookupType, key: Value, ask: Callable[[bytes], Value | None]
+) -> tuple[Value | None, tuple[Value, ...] | None]:
     """The key with the affix before it, then with the affix in place of its first labels."""
     affix = kind.affix
     assert kind.least is not None
     if affix:
         found = ask(affix + key.text)
         if found is not None:
-            state.captures = (plain(b""), plain(b""), key)
-            return found
+            return found, (EMPTY, EMPTY, key)
     labels = key.text.split(b".")
     for cut in range(1, len(labels) - kind.least + 1):
         rest = b".".join(labels[cut:])
         if rest or cut < len(labels):
             wild = affix + rest
         elif not affix:
-            return None
+            break
         else:
             wild = affix[:-1] if len(affix) > 1 and affix.endswith(b".") else affix
         found = ask(wild)
         if found is not None:
-            state.captures = (plain(b""), Value(b".".join(labels[:cut]), key.tainted), Value(rest, key.tainted))
-            return found
-    return None
+            return found, (EMPTY, Value(b".".join(labels[:cut]), key.tainted), Value(rest, key.tainted))
+    return None, None
 
 
 def quote_for(arguments: bytes, text: bytes) -> bytes:

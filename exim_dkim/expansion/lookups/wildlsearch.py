@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
-from exim_dkim.expansion.evaluate import evaluate
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.lookups.lsearch import search_lines
 from exim_dkim.expansion.patterns import match_key
@@ -23,9 +22,7 @@ def find(request: Request) -> Value | None:
 
     state = request.state
     assert state is not None
-    return _search(
-        request, lambda key: evaluate(parse_template(key), state).text if b"$" in key or b"\\" in key else key
-    )
+    return _search(request, lambda key: parse_template(key).run(state).text if b"$" in key or b"\\" in key else key)
 
 
 def find_unexpanded(request: Request) -> Value | None:

@@ -6,7 +6,7 @@ import pytest
 
 from exim_dkim.errors import ExpansionError, ForcedFailure
 from exim_dkim.expansion import EmptyEnvironment, Value, expand, parse_template
-from exim_dkim.expansion import evaluate as module
+from exim_dkim.expansion import compile as module
 
 
 class Variables(EmptyEnvironment):
