@@ -1,110 +1,116 @@
-"""What is known of one message, and what the queries say of it: `dkim`, `all`, `json`, `why dkim`."""
+"""What is known for one request: the findings, what was not looked at and why, and the words for both."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
+from exim_dkim.authentication import Authentication, Method
 from exim_dkim.dkim.verify import Verdict
-from exim_dkim.outcome import DkimResult
+from exim_dkim.outcome import DkimResult, SpfResult
+from exim_dkim.printable import one_line
+from exim_dkim.senderid.evaluate import SenderIdVerdict
+from exim_dkim.spf import SpfVerdict
 from exim_dkim.words import Key, Word, dkim_word
-from lookup_server.reply import MAX_REPLY, one_line
+from lookup_server.claims import Claims
+from lookup_server.query import NAMES
 
 MAX_TOLD: Final = 10
 """Signatures that `why` and the log tell of; a header can hold thousands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The verdicts on a message; or, when it was not verified, the one word for every key, and why."""
+class Findings(NamedTuple):
+    """The findings on a message or envelope. `unverified`: the methods that were not used at all, each with the reason.
 
-    verdicts: tuple[Verdict, ...] = ()
-    word: Word | None = None
-    why: str = ""
+    `claims`: the Authentication-Results fields that the message came with.
+    """
 
-    def word_for(self, key: Key | None) -> Word:
-        """The word for the signatures of `key`; None: for all signatures."""
-        return self.word or dkim_word(self.verdicts, key)
+    authentication: Authentication = Authentication()
+    unverified: Mapping[Method, str] = MappingProxyType({})
+    claims: Claims = Claims()
 
-    def chosen(self, key: Key | None) -> list[Verdict]:
+    def word(self, method: Method, key: Key | None = None) -> str:
+        """What an ACL is told: the words of 2008 for signatures (of `key`, or of all), else those of RFC 8601."""
+        if method.wants_body:
+            return self._signature_word(method, key).value
+        if method in self.authentication.unfinished:
+            return SpfResult.TEMPERROR.value
+        verdict = self.verdict(method)
+        return SpfResult.NONE.value if verdict is None else verdict.result.value
+
+    def _signature_word(self, method: Method, key: Key | None) -> Word:
+        if method in self.unverified:
+            return Word.UNVERIFIED
+        if method in self.authentication.unfinished:
+            return Word.DEFER
+        return dkim_word(self.verdicts(method), key)
+
+    def verdicts(self, method: Method) -> tuple[Verdict, ...]:
+        """The verdicts on all signatures."""
+        return getattr(self.authentication, method.field) or ()
+
+    def verdict(self, method: Method) -> SpfVerdict | SenderIdVerdict | None:
+        """The one verdict of a method that is not about signatures."""
+        found: SpfVerdict | SenderIdVerdict | None = getattr(self.authentication, method.field)
+        return found
+
+    def obstacle(self, method: Method) -> str:
+        """Why the method has no finding; empty when it has."""
+        return self.unverified.get(method) or self.authentication.unfinished.get(method, "")
+
+    def chosen(self, method: Method, key: Key | None) -> list[Verdict]:
         """The verdicts on the signatures of `key`, or on all."""
-        return [v for v in self.verdicts if key is None or key.matches(v.signature)]
+        return [v for v in self.verdicts(method) if key is None or key.matches(v.signature)]
 
-    @property
-    def temporary(self) -> bool:
-        """True when asking again later may find something else."""
-        return self.word is not None or any(v.result is DkimResult.TEMPERROR for v in self.verdicts)
-
-
-def tell_word(findings: Findings, key: Key | None) -> str:
-    """`dkim KEY`."""
-    return findings.word_for(key).value
+    def good_domains(self, method: Method) -> list[str]:
+        """The domains that have a good signature."""
+        good = (v.signature.domain for v in self.verdicts(method) if v.result is DkimResult.PASS)
+        return [*dict.fromkeys(str(domain) for domain in good)]
 
 
-def tell_all(findings: Findings, key: Key | None) -> str:
-    """`all [KEY]`: `dkim=WORD dkim_domains="a.example:b.example"`, for `${extract{dkim}{...}}`."""
-    return f'dkim={findings.word_for(key).value} dkim_domains="{":".join(_good_domains(findings))}"'
-
-
-def tell_json(findings: Findings, key: Key | None) -> str:
-    """`json [KEY]`: one object, for `${extract jsons{dkim}{...}}`. Signatures beyond the room are only counted."""
-    chosen = findings.chosen(key)
-    signatures: list[str] = []
-    room = MAX_REPLY - 4096
-    for verdict in chosen:
-        signatures.append(json.dumps(_as_json(verdict)))
-        room -= len(signatures[-1]) + 2
-        if room < 0:
-            signatures.pop()
-            break
-    told = {
-        "dkim": findings.word_for(key).value,
-        "dkim_domains": _good_domains(findings)[:MAX_TOLD],
-        "why": findings.why,
-        "omitted": len(chosen) - len(signatures),
-    }
-    return f'{json.dumps(told)[:-1]}, "signatures": [{", ".join(signatures)}]}}'
-
-
-def tell_why(findings: Findings, key: Key | None) -> str:
-    """`why dkim [KEY]`: the word, and what led to it."""
-    word = findings.word_for(key)
-    if findings.word:
-        return f"{word.value}: {findings.why}"
-    chosen = findings.chosen(key)
+def explain(findings: Findings, method: Method, key: Key | None) -> str:
+    """`why ...`: the word, and what led to it."""
+    word = findings.word(method, key)
+    if obstacle := findings.obstacle(method):
+        return f"{word}: {obstacle}"
+    if not method.wants_body:
+        verdict = findings.verdict(method)
+        return f"{word}: {verdict.explanation}" if verdict else word
+    chosen = findings.chosen(method, key)
     if chosen:
         told = "; ".join(verdict.explanation for verdict in chosen[:MAX_TOLD])
         more = f"; and {len(chosen) - MAX_TOLD} more" if len(chosen) > MAX_TOLD else ""
-        failing = " (a failing signature counts as none while its key says t=y)" if word is Word.UNSIGNED else ""
-        return f"{word.value}: {told}{more}{failing}"
-    if not findings.verdicts:
-        return f"{word.value}: the message has no DKIM signature"
-    others = dict.fromkeys(str(v.signature.domain or "?") for v in findings.verdicts)
-    return f"{word.value}: no signature matches; the message has signatures of {', '.join([*others][:MAX_TOLD])}"
+        testing = " (a failing signature counts as none while its key says t=y)"
+        return f"{word}: {told}{more}{testing if word == Word.UNSIGNED.value else ''}"
+    verdicts = findings.verdicts(method)
+    if not verdicts:
+        return f"{word}: the message has no {_PROTOCOLS[method]} signature"
+    others = dict.fromkeys(str(v.signature.domain or "?") for v in verdicts)
+    return f"{word}: no signature matches; the message has signatures of {', '.join([*others][:MAX_TOLD])}"
 
 
-QUERIES: Final[Mapping[str, Callable[[Findings, Key | None], str]]] = {
-    "dkim": tell_word,
-    "all": tell_all,
-    "json": tell_json,
-    "why dkim": tell_why,
-}
-"""The queries about a message."""
+_PROTOCOLS: Final = {Method.DKIM: "DKIM", Method.DOMAINKEYS: "DomainKeys"}
 
 
-def tell_log(findings: Findings) -> str:
+def tell_log(findings: Findings, methods: tuple[Method, ...]) -> str:
     """One line for the log, in the manner of Exim's own `DKIM:` lines."""
-    word = findings.word_for(None).value
-    if findings.word:
-        return f"dkim={word} [{findings.why}]"
-    told = [_as_log(verdict) for verdict in findings.verdicts[:MAX_TOLD]]
-    more = f" and {len(findings.verdicts) - MAX_TOLD} more" if len(findings.verdicts) > MAX_TOLD else ""
-    return one_line(f"dkim={word}{''.join(told)}{more}", 900)
+    return one_line(" ".join(_log_method(findings, method) for method in methods), 900)
 
 
-def _as_log(verdict: Verdict) -> str:
+def _log_method(findings: Findings, method: Method) -> str:
+    word = f"{NAMES[method]}={findings.word(method)}"
+    if obstacle := findings.obstacle(method):
+        return f"{word} [{obstacle}]"
+    if not method.wants_body:
+        verdict = findings.verdict(method)
+        return f"{word} [{verdict.explanation}]" if verdict else word
+    verdicts = findings.verdicts(method)
+    more = f" and {len(verdicts) - MAX_TOLD} more" if len(verdicts) > MAX_TOLD else ""
+    return word + "".join(map(_log_verdict, verdicts[:MAX_TOLD])) + more
+
+
+def _log_verdict(verdict: Verdict) -> str:
     signature = verdict.signature
     bits = f" b={verdict.key_bits}" if verdict.key_bits else ""
     detail = f" ({verdict.detail})" if verdict.detail else ""
@@ -112,23 +118,3 @@ def _as_log(verdict: Verdict) -> str:
         f" d={signature.domain or '?'} s={signature.selector or '?'} a={one_line(signature.algorithm, 20) or '?'}{bits}"
         f" [{verdict.result.value}: {verdict.reason.text}{detail}]"
     )
-
-
-def _good_domains(findings: Findings) -> list[str]:
-    good = (v.signature.domain for v in findings.verdicts if v.result is DkimResult.PASS)
-    return [*dict.fromkeys(str(domain) for domain in good)]
-
-
-def _as_json(verdict: Verdict) -> dict[str, str | int | bool | None]:
-    signature = verdict.signature
-    return {
-        "domain": signature.domain,
-        "selector": signature.selector,
-        "identity": signature.identity or None,
-        "algorithm": signature.algorithm or None,
-        "result": verdict.result.value,
-        "reason": verdict.reason.name.lower(),
-        "explanation": verdict.explanation,
-        "testing": verdict.testing,
-        "key_bits": verdict.key_bits,
-    }

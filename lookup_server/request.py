@@ -36,6 +36,7 @@ NAMES: Final = frozenset(
 )
 """The names that mean something here."""
 
+_PREFIXES: Final = (b"why", b"smtp")
 _NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER: Final = re.compile(rb"[0-9]{1,18}")
 _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -49,7 +50,7 @@ class RequestError(EximDkimError):
 
 
 class Request(NamedTuple):
-    """A request. `query` is one word, or `why` and one word; `key` is what follows it, decoded.
+    """A request. `query` is one word, or `why` or `smtp` and one word; `key` is what follows it, decoded.
 
     `values` are those of known names, decoded, without `control`; `controls` are all words of the `control` lines.
     `message` is everything after the empty line, as it came.
@@ -221,9 +222,9 @@ def parse_head(head: bytes) -> Request:
 
 def _parse_first_line(line: bytes) -> tuple[str, bytes]:
     word, _, rest = line.strip().partition(b" ")
-    if word == b"why":
+    if word in _PREFIXES:
         second, _, rest = rest.lstrip().partition(b" ")
-        word = b"why " + second
+        word = word + b" " + second
     if not word:
         raise RequestError("the request is empty; want QUERY [KEY]")
     if len(word) > 40 or not word.isascii() or _CONTROL_CHARACTERS.search(word):

@@ -6,34 +6,35 @@ import asyncio
 
 import pytest
 
-from exim_dkim.words import Word
-from lookup_server.findings import Findings
+from exim_dkim.authentication import Authentication, Method
 from lookup_server.results import KEPT, KEPT_TEMPORARY, Results
 
 
-async def found(findings: Findings) -> Findings:
+async def found(findings: Authentication) -> Authentication:
     await asyncio.sleep(0)
     return findings
 
 
 @pytest.mark.parametrize(
-    ("findings", "kept"), [(Findings(), KEPT), (Findings(word=Word.DEFER, why="no answer"), KEPT_TEMPORARY)]
+    ("findings", "kept"),
+    [(Authentication(), KEPT), (Authentication(unfinished={Method.SPF: "no answer"}), KEPT_TEMPORARY)],
 )
-def test_how_long(findings: Findings, kept: float) -> None:
+def test_how_long(findings: Authentication, kept: float) -> None:
     now = 100.0
     results = Results(10, lambda: now)
 
     async def run() -> None:
         nonlocal now
-        task = results.begin(("id",), found(findings))
-        assert results.under_way(("id",)) is task
-        assert results.get(("id",)) is None
+        task = results.begin([("id",), ("other",)], found(findings))
+        assert results.find(("id",)) is task
+        assert results.find(("other",)) is task
+        assert results.find(("third",)) is None
         assert await task is findings
-        assert results.under_way(("id",)) is None
         now += kept - 0.1
-        assert results.get(("id",)) is findings
+        assert results.find(("id",)) is findings
+        assert results.find(("other",)) is findings
         now += 0.2
-        assert results.get(("id",)) is None
+        assert results.find(("id",)) is None
 
     asyncio.run(run())
 
@@ -42,9 +43,9 @@ def test_how_many() -> None:
     async def run() -> None:
         results = Results(2)
         for number in range(3):
-            await results.begin((number,), found(Findings()))
-            assert results.get((0,)) if number < 2 else True
-        assert [number for number in range(3) if results.get((number,))] == [0, 2]
+            await results.begin([(number,)], found(Authentication()))
+            assert results.find((0,)) if number < 2 else True
+        assert [number for number in range(3) if results.find((number,))] == [0, 2]
 
     asyncio.run(run())
 
@@ -52,7 +53,20 @@ def test_how_many() -> None:
 def test_size_zero_remembers_nothing() -> None:
     async def run() -> None:
         results = Results(0)
-        await results.begin(("id",), found(Findings()))
-        assert results.get(("id",)) is None
+        await results.begin([("id",)], found(Authentication()))
+        assert results.find(("id",)) is None
+
+    asyncio.run(run())
+
+
+def test_what_failed_is_not_remembered() -> None:
+    async def broken() -> Authentication:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        results = Results(10)
+        with pytest.raises(ZeroDivisionError):
+            await results.begin([("id",)], broken())
+        assert results.find(("id",)) is None
 
     asyncio.run(run())

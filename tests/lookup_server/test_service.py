@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exim_dkim.authres import parse_authres
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.resolver import Answer, Question, Resolver, Trouble
+from lookup_server.look_up import EXIM_HEADER_LIMIT, INLINE, MAX_HEADER
 from lookup_server.request import RequestError, parse_request
-from lookup_server.service import EXIM_HEADER_LIMIT, INLINE, MAX_HEADER, Service
+from lookup_server.service import Service
 from tests.support.mail import BODY, HEADER, MESSAGE, NOW, record, resolver, signed
 
 ID = "1xUw9H-00013Q-2i"
@@ -32,8 +34,9 @@ def make_service(resolver: Resolver, options: str = "") -> Service:
 async def reply_to(service: Service, data: bytes, local: bool = True) -> str:
     reply = await service.reply(parse_request(data), local)
     assert reply
-    assert not set(reply) & {0, 10, 13}
-    return reply.decode()
+    assert not set(reply) & {0, 13}
+    assert b"\n" not in reply.replace(b"\n\t", b"") or data.startswith(b"foreign")
+    return reply.decode("utf-8", "surrogateescape")
 
 
 def ask(service: Service, *requests: bytes, local: bool = True) -> list[str]:
@@ -129,8 +132,12 @@ def test_without_control_nothing_is_verified() -> None:
         (request(GOOD, "dkim not a domain"), "neither a domain"),
         (request(GOOD, "dkim a..b"), "neither a domain"),
         (request(GOOD, "dkim @"), "neither a domain"),
-        (request(GOOD, "spf"), "unknown query 'spf'; there are: dkim"),
-        (request(GOOD, "why spf"), "unknown query"),
+        (request(GOOD, "spam"), "unknown query 'spam'; there are: dkim"),
+        (request(GOOD, "why ping"), "unknown query"),
+        (request(GOOD, "spf pra"), "spf: 'pra' is no identity; write helo"),
+        (request(GOOD, "senderid x"), "write pra or mfrom"),
+        (request(GOOD, "authres dkim spam"), "'spam' is no method"),
+        (request(b"", "spf", sender_host_address="localhost"), "sender_host_address"),
         (request(GOOD_HEADER, message_exim_id="../../../etc/passwd"), "message id"),
         (request(GOOD_HEADER, message_exim_id="1xUw9H-00013Q-2i/../x"), "message id"),
         (request(GOOD_HEADER, message_exim_id=ID, queue_name="../../etc"), "queue"),
@@ -176,8 +183,8 @@ def test_all_and_json() -> None:
         request(message, "all other.example"),
         request(message, "json"),
     )
-    assert everything == 'dkim=good dkim_domains="example.org"'
-    assert of_other == 'dkim=bad dkim_domains="example.org"'
+    assert everything == 'dkim=good dkim_domains="example.org" spf=none senderid=none forged=0'
+    assert of_other == 'dkim=bad dkim_domains="example.org" spf=none senderid=none forged=0'
     told = json.loads(text)
     assert told["dkim"] == "good"
     assert told["dkim_domains"] == ["example.org"]
@@ -410,7 +417,7 @@ def test_a_large_message_is_verified_once_too() -> None:
 
 
 def test_a_fault_while_a_large_message_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookup_server.service.sha256", lambda _: divmod(1, 0))
+    monkeypatch.setattr("lookup_server.look_up.sha256", lambda _: divmod(1, 0))
     asked = [request(b"From: a@b\n\n" + b"y" * size, "why dkim") for size in (10, INLINE)]
     assert ask(make_service(resolver()), *asked) == ["defer: internal error; see the log"] * 2
 
@@ -431,15 +438,23 @@ def test_options_without_sense(options: str) -> None:
 
 def test_defer_and_refuse() -> None:
     service = make_service(resolver())
-    assert service.defer(parse_request(request(b"", "all")), "busy") == b'dkim=defer dkim_domains=""'
+    assert service.defer(parse_request(request(b"", "all")), "busy") == (
+        b'dkim=defer dkim_domains="" spf=temperror senderid=temperror forged=unknown'
+    )
     assert service.defer(parse_request(request(b"", "why dkim")), "busy") == b"defer: busy"
     assert service.defer(parse_request(b"nonsense"), "busy").startswith(b"error: ")
     assert service.refuse("bad\nrequest") == b"error: bad request"
 
 
+EVERY_QUERY = (
+    "dkim example.org", "all", "json", "why dkim", "why dkim a@example.org", "senderid", "why senderid",
+    "senderid mfrom", "authres", "authres senderid", "forged", "foreign", "smtp senderid",
+)  # fmt: skip
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["dkim example.org", "all", "json", "why dkim", "why dkim a@example.org"]),
+    st.sampled_from(EVERY_QUERY),
     st.lists(
         st.sampled_from(
             [
@@ -465,5 +480,205 @@ def test_any_message_gets_a_reply(query: str, message: bytes) -> None:
         raise AssertionError("the head is a good one") from None
     assert data.query in query
     (reply,) = ask(make_service(resolver()), request(message, query))
-    assert "error" not in reply.partition(":")[0]
+    assert not reply.startswith("error: ")
     assert "internal" not in reply
+
+
+ENVELOPE = {
+    "sender_host_address": "192.0.2.1",
+    "sender_helo_name": "mail.example.org",
+    "sender_address": "alice@example.org",
+}
+SPF: dict[str, Value] = {
+    "sel._domainkey.example.org": record(),
+    "example.org": "v=spf1 ip4:192.0.2.1 -all exp=why.example.org",
+    "mail.example.org": "v=spf1 -all",
+    "why.example.org": "%{i} is not one of ours",
+    "slow.example": Trouble.TIMEOUT,
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "changes", "reply"),
+    [
+        ("spf", {}, "pass"),
+        ("spf helo", {}, "fail"),
+        ("spf", {"sender_host_address": "192.0.2.9"}, "fail"),
+        ("spf", {"sender_host_address": "::ffff:192.0.2.1"}, "pass"),
+        ("spf", {"sender_address": '""'}, "fail"),
+        ("spf", {"sender_address": "a@slow.example"}, "temperror"),
+        ("spf", {"sender_host_address": ""}, "none"),
+        ("why spf", {}, "pass: mailfrom example.org: the domain permits this client (ip4:192.0.2.1)"),
+        ("why spf helo", {}, "fail: helo mail.example.org: the domain says that this client is not permitted (-all)"),
+        ("senderid", {}, "none"),  # no message yet
+        ("why senderid", {}, "none: there is no message yet"),
+        ("senderid mfrom", {}, "pass"),
+        ("smtp spf", {}, "SPF check of MAIL FROM passed"),
+        (
+            "smtp spf",
+            {"sender_host_address": "192.0.2.9"},
+            "SPF check of MAIL FROM failed; example.org explains: 192.0.2.9 is not one of ours",
+        ),
+        (
+            "smtp spf helo",
+            {},
+            "SPF check of HELO failed: 192.0.2.1 is not permitted to send mail for mail.example.org",
+        ),
+        (
+            "smtp spf",
+            {"sender_address": "a@slow.example"},
+            "SPF check of MAIL FROM: temperror (slow.example: the name servers did not answer in time)",
+        ),
+    ],
+)
+def test_spf_before_there_is_a_message(query: str, changes: dict[str, str], reply: str) -> None:
+    values = {**ENVELOPE, **changes}
+    lines = [query, *(f"{name} = {value}" for name, value in values.items())]
+    assert ask(make_service(MemoryResolver(SPF)), "\n".join(lines).encode()) == [reply]
+
+
+def test_spf_is_asked_once() -> None:
+    dns = MemoryResolver(SPF)
+    service = make_service(dns)
+    asked = request(b"", "spf", **ENVELOPE)
+    later = request(GOOD, "spf", **ENVELOPE)
+    other = request(b"", "spf", **{**ENVELOPE, "sender_address": "bob@example.org"})
+    assert ask(service, asked, asked, later, other) == ["pass"] * 4
+    assert (service.counts["verified"], service.counts["remembered"], service.counts["pass"]) == (2, 2, 4)
+
+
+def test_only_what_is_wanted_is_asked_of_dns() -> None:
+    for query, names in {
+        "dkim example.org": ["sel._domainkey.example.org"],
+        "spf": ["example.org"],
+        "spf helo": ["mail.example.org"],
+        "senderid": ["example.org"],
+        "authres dkim": ["sel._domainkey.example.org"],
+        "forged": [],
+        "ping": [],
+    }.items():
+        dns = MemoryResolver({**SPF, "example.org": "v=spf1 +all"})
+        ask(make_service(dns), request(GOOD, query, **ENVELOPE))
+        assert [question.name for question in dns.asked] == names, query
+
+
+def test_authres() -> None:
+    service = make_service(MemoryResolver(SPF), "authserv_id = mx.example")
+    (field,) = ask(service, request(GOOD, "authres", **ENVELOPE))
+    results = parse_authres(field.partition(":")[2].encode())
+    assert field.startswith("Authentication-Results: mx.example;\n\t")
+    assert [(result.method, result.result) for result in results.results] == [
+        ("dkim", "pass"),
+        ("spf", "pass"),
+        ("sender-id", "pass"),
+    ]
+    assert results.results[2].value("header", "from") == "alice@example.org"
+
+
+@pytest.mark.parametrize(
+    ("data", "methods"),
+    [
+        (request(GOOD, "authres spf_helo dkim", **ENVELOPE), ["dkim=pass", "spf=fail"]),
+        (request(GOOD, "authres SPF:senderid", **ENVELOPE), ["spf=pass", "sender-id=pass"]),
+        (request(GOOD, "authres").replace(b"control = dkim_verify\n", b""), ["spf=none", "sender-id=none"]),
+        (request(b"", "authres", **ENVELOPE), ["spf=pass"]),
+        (request(b"", "authres dkim", **ENVELOPE), []),
+    ],
+)
+def test_authres_tells_of_what_was_asked_for_and_can_be_told(data: bytes, methods: list[str]) -> None:
+    (field,) = ask(make_service(MemoryResolver(SPF)), data)
+    results = parse_authres(field.partition(":")[2].encode())
+    assert [f"{result.method}={result.result}" for result in results.results] == methods
+
+
+def test_json_of_every_method() -> None:
+    options = "lookup_methods = dkim : spf : spf_helo : senderid : senderid_mfrom"
+    (text,) = ask(make_service(MemoryResolver(SPF), options), request(GOOD, "json", **ENVELOPE))
+    told = json.loads(text)
+    assert [told[name] for name in ["dkim", "spf", "spf_helo", "senderid", "senderid_mfrom"]] == [
+        "good", "pass", "fail", "pass", "pass",
+    ]  # fmt: skip
+    assert told["senderid_detail"] == {
+        "reason": "matched_pass",
+        "domain": "example.org",
+        "address": "alice@example.org",
+        "field": "from",
+        "mechanism": "ip4:192.0.2.1",
+        "text": None,
+        "lookups": 0,
+        "explanation": "pra of From example.org: the domain permits this client (ip4:192.0.2.1)",
+    }
+    assert told["spf_helo_detail"]["reason"] == "matched_fail"
+    assert (told["forged"], told["why"], told["omitted"]) == (0, {}, 0)
+
+
+def test_methods_of_the_option() -> None:
+    options = "lookup_methods = spf"
+    service = make_service(MemoryResolver(SPF), options)
+    assert ask(service, request(GOOD, "all", **ENVELOPE)) == ["spf=pass forged=0"]
+    with pytest.raises(ConfigurationError, match="'spam' is no method"):
+        make_service(MemoryResolver(SPF), "lookup_methods = spf : spam")
+
+
+class HalfSilent:
+    """Never answers for SPF."""
+
+    async def resolve(self, *questions: Question) -> Sequence[Answer]:
+        if any("_domainkey" not in question.name for question in questions):
+            await asyncio.Event().wait()
+        return await resolver().resolve(*questions)
+
+
+def test_at_the_deadline_what_is_finished_is_told() -> None:
+    service = make_service(HalfSilent(), "lookup_timeout = 1s")
+
+    async def run() -> list[str]:
+        queries = [request(GOOD, query, **ENVELOPE) for query in ("all", "authres", "json", "dkim example.org", "spf")]
+        return await asyncio.gather(*(reply_to(service, query) for query in queries))
+
+    everything, field, text, dkim, spf = asyncio.run(run())
+    assert everything == 'dkim=good dkim_domains="example.org" spf=temperror senderid=temperror forged=0'
+    results = parse_authres(field.partition(":")[2].encode()).results
+    assert [(result.method, result.result) for result in results] == [
+        ("dkim", "pass"),
+        ("spf", "temperror"),
+        ("sender-id", "temperror"),
+    ]
+    assert results[1].comments == ("not finished within 1s (lookup_timeout)",)
+    assert json.loads(text)["why"]["spf"] == "not finished within 1s (lookup_timeout)"
+    assert (dkim, spf) == ("good", "temperror")
+
+
+def test_a_method_that_breaks_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def resolve(self, *questions: Question) -> Sequence[Answer]:
+            if any("_domainkey" in question.name for question in questions):
+                raise ZeroDivisionError("oh no")
+            return await MemoryResolver(SPF).resolve(*questions)
+
+    service = make_service(Broken())
+    (reply,) = ask(service, request(GOOD, "all", **ENVELOPE))
+    assert reply == 'dkim=defer dkim_domains="" spf=pass senderid=pass forged=0'
+    assert "ZeroDivisionError" in caplog.text
+
+
+FORGED = (
+    b"Authentication-Results: mx.example; dkim=pass\n"
+    b"authentication-results:\n (x) MX.EXAMPLE\n ; dkim=\n"
+    b"Authentication-Results: other.example;\n\tdkim=pass (mx.example)\n"
+    b"Authentication-Results: third.example; none\n"
+)
+
+
+def test_forged_fields() -> None:
+    service = make_service(resolver(), "authserv_id = mx.example\nlookup_methods = dkim")
+    data = {name: request(FORGED + GOOD_HEADER.replace(b"\r\n", b"\n"), name) for name in ("forged", "foreign", "all")}
+    assert ask(service, data["forged"], data["foreign"], data["all"]) == [
+        "2",
+        "Authentication-Results: other.example;\n\tdkim=pass (mx.example)\nAuthentication-Results: third.example; none",
+        'dkim=unverified dkim_domains="" forged=2',
+    ]
+    assert ask(service, request(GOOD, "forged"), request(GOOD, "foreign")) == ["0", "none"]
+    assert ask(service, request(b"", "forged"), request(b"", "foreign")) == ["unknown", "none"]
+    cut = request(FORGED + b"X: " + b"y" * EXIM_HEADER_LIMIT, "forged")
+    assert ask(service, cut) == ["unknown"]
