@@ -1,16 +1,19 @@
-"""From the dkim_* options and a message to DKIM-Signature fields, as Exim's smtp transport does it
+"""From the dkim_* and domainkeys_* options and a message to signature fields, as Exim's smtp transport does it for DKIM
 (Exim specification, "Signing outgoing messages"; the options of 2008 in doc/experimental-spec.txt).
 
 Here the expansion language and DKIM meet. Pure: the clock, the variables and the reading of key files are arguments.
 First `plan_signatures` evaluates the options against the header; then the body is hashed for the plan; then
 `signature_fields` makes the fields. Whatever goes wrong is one `SigningError`; whether that defers the message or lets
 it go unsigned is for `is_strict` to say, and only then (Exim looks at dkim_strict after a failure only).
+
+The DomainKey-Signature stands directly on the header that it signs, and the DKIM-Signature fields above it: so it does
+not depend on them, and they may sign it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from exim_dkim.canonical import HEADER_CANONICALIZATIONS
 from exim_dkim.crypto import PrivateKey, load_private_key
@@ -21,6 +24,10 @@ from exim_dkim.hashing import BodyHash, BodyHasher
 from exim_dkim.message import HeaderField
 from exim_dkim.names import Domain, Selector, split_address
 
+if TYPE_CHECKING:
+    from exim_dkim.domainkeys.sign import MessageSigning
+
+_NEEDED: Final = ("dkim_domain", "dkim_selector", "dkim_private_key")
 _NOT_SIGNED: Final = (b"", b"0", b"false")
 _HASHES: Final = {b"sha1": "sha1", b"sha256": "sha256", b"sha512": "sha512"}
 MAX_SIGNATURES: Final = 20
@@ -46,15 +53,32 @@ class SigningPlan(NamedTuple):
 
     signatures: tuple[PlannedSignature, ...]
     notes: tuple[str, ...]
+    domainkeys: MessageSigning | None = None
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is anything to sign."""
+        return bool(self.signatures) or self.domainkeys is not None
+
+    @property
+    def signers(self) -> str:
+        """Who signs, for the log: `d=example.org s=mail`; a DomainKeys signature has `domainkeys` before it."""
+        told = [f"d={one.request.domain} s={one.request.selector}" for one in self.signatures]
+        if self.domainkeys is not None:
+            request = self.domainkeys.request
+            told.append(f"domainkeys d={request.domain} s={request.selector}")
+        return " ".join(told)
 
     def body_hashes(self, hasher: BodyHasher) -> tuple[BodyHash, ...]:
         """Ask `hasher`, before it is fed, for the body hashes of the plan."""
+        if self.domainkeys is not None:
+            self.domainkeys.begin(hasher)
         return tuple(
             hasher.want(planned.request.hash_name, planned.request.body_canonicalization) for planned in self.signatures
         )
 
 
-class _Evaluation:
+class Evaluation:
     """One evaluation of the options for one message."""
 
     def __init__(self, options: Options, environment: Environment) -> None:
@@ -100,12 +124,32 @@ def plan_signatures(
 
     `read_key` reads a private-key file; it may raise an `EximDkimError`. Raises `SigningError`.
     """
-    evaluation = _Evaluation(options, environment)
-    for name in ("dkim_domain", "dkim_selector", "dkim_private_key"):
-        if evaluation.template(name) is None:
-            return SigningPlan((), (f"not signed: {name} is not set",))
-    planned: list[PlannedSignature] = []
+    evaluation = Evaluation(options, environment)
     notes: list[str] = []
+    domainkeys = None
+    if evaluation.template("domainkeys_domain") is not None:
+        from exim_dkim.signing_domainkeys import plan_domainkeys  # rare, and the filter starts for each message
+
+        domainkeys = plan_domainkeys(evaluation, fields, read_key, notes)
+        if domainkeys is not None:
+            fields = (HeaderField(b"domainkey-signature", b"DomainKey-Signature:"), *fields)
+        evaluation.working = {}
+    missing = [name for name in _NEEDED if evaluation.template(name) is None]
+    if missing:
+        if domainkeys is None or "dkim_domain" not in missing:
+            notes.append(f"not signed: {missing[0]} is not set")
+        return SigningPlan((), tuple(notes), domainkeys)
+    return SigningPlan(_plan_dkim(evaluation, fields, now, read_key, notes), tuple(notes), domainkeys)
+
+
+def _plan_dkim(
+    evaluation: Evaluation,
+    fields: Sequence[HeaderField],
+    now: float,
+    read_key: Callable[[str], bytes],
+    notes: list[str],
+) -> tuple[PlannedSignature, ...]:
+    planned: list[PlannedSignature] = []
     seen: set[bytes] = set()
     for domain in evaluation.elements("dkim_domain"):
         lowered = Value(domain.text.lower(), domain.tainted)
@@ -119,16 +163,16 @@ def plan_signatures(
             if signature is not None:
                 planned.append(signature)
         if evaluation.working.get(b"dkim_selector") is None:
-            notes.append(f"not signed for {_shown(lowered.text)}: dkim_selector is empty")
+            notes.append(f"not signed for {shown(lowered.text)}: dkim_selector is empty")
     if not seen:
         notes.append("not signed: dkim_domain is empty")
     if len(planned) > MAX_SIGNATURES:
         raise SigningError(f"{len(planned)} signatures are asked for; at most {MAX_SIGNATURES} make sense")
-    return SigningPlan(tuple(planned), tuple(notes))
+    return tuple(planned)
 
 
 def _plan_one(
-    evaluation: _Evaluation,
+    evaluation: Evaluation,
     fields: Sequence[HeaderField],
     now: float,
     read_key: Callable[[str], bytes],
@@ -138,7 +182,7 @@ def _plan_one(
     domain, selector = _names(evaluation)
     header, body = _canonicalizations(evaluation, notes)
     names = _chosen_names(evaluation, fields)
-    key = _key(evaluation, read_key)
+    key = read_signing_key(evaluation, "dkim_private_key", read_key)
     if key is None:
         notes.append(f"not signed for {domain} with {selector}: dkim_private_key is empty, 0 or false")
         return None
@@ -149,22 +193,22 @@ def _plan_one(
     return PlannedSignature(request, key)
 
 
-def _names(evaluation: _Evaluation) -> tuple[Domain, Selector]:
+def _names(evaluation: Evaluation) -> tuple[Domain, Selector]:
     domain_text = evaluation.working[b"dkim_domain"].text
     selector_text = evaluation.working[b"dkim_selector"].text
     try:
         domain = Domain.parse(domain_text)
     except ParseError:
-        raise SigningError(f"dkim_domain gives {_shown(domain_text)}, which is not a domain name") from None
+        raise SigningError(f"dkim_domain gives {shown(domain_text)}, which is not a domain name") from None
     if not domain.is_host_name:
-        raise SigningError(f"dkim_domain gives {_shown(domain_text)}, which is not a host name")
+        raise SigningError(f"dkim_domain gives {shown(domain_text)}, which is not a host name")
     try:
         return domain, Selector.parse(selector_text)
     except ParseError:
-        raise SigningError(f"dkim_selector gives {_shown(selector_text)}, which is not a selector") from None
+        raise SigningError(f"dkim_selector gives {shown(selector_text)}, which is not a selector") from None
 
 
-def _canonicalizations(evaluation: _Evaluation, notes: list[str]) -> tuple[str, str]:
+def _canonicalizations(evaluation: Evaluation, notes: list[str]) -> tuple[str, str]:
     """`relaxed` (default), `simple`, or a pair `header/body`; Exim takes anything else for relaxed, and logs it."""
     value = evaluation.value("dkim_canon")
     text = b"relaxed" if value is None or not value.text else value.text
@@ -173,20 +217,21 @@ def _canonicalizations(evaluation: _Evaluation, notes: list[str]) -> tuple[str, 
         body = header
     if header in HEADER_CANONICALIZATIONS and body in HEADER_CANONICALIZATIONS:
         return header, body
-    notes.append(f"dkim_canon gives {_shown(text)}, which is unknown: using relaxed")
+    notes.append(f"dkim_canon gives {shown(text)}, which is unknown: using relaxed")
     return "relaxed", "relaxed"
 
 
-def _key(evaluation: _Evaluation, read_key: Callable[[str], bytes]) -> PrivateKey | None:
-    value = evaluation.value("dkim_private_key")
+def read_signing_key(evaluation: Evaluation, option: str, read_key: Callable[[str], bytes]) -> PrivateKey | None:
+    """The key that an option gives; None when it says not to sign. Raises `SigningError`."""
+    value = evaluation.value(option)
     if value is None or value.text in _NOT_SIGNED:
         return None
     pem = value.text
     if pem.startswith(b"/"):
         if value.tainted:
             raise SigningError(
-                f"Tainted filename '{_shown(pem)}' for dkim_private_key: it was made from the message; look the "
-                "name up, as ${lookup{$dkim_domain.pem}dsearch,ret=full{/DIRECTORY}} does"
+                f"Tainted filename '{shown(pem)}' for {option}: it was made from the message; look the name up, as "
+                f"${{lookup{{${option.partition('_')[0]}_domain.pem}}dsearch,ret=full{{/DIRECTORY}}}} does"
             )
         try:
             pem = read_key(pem.decode("utf-8", "surrogateescape"))
@@ -195,30 +240,30 @@ def _key(evaluation: _Evaluation, read_key: Callable[[str], bytes]) -> PrivateKe
     try:
         return load_private_key(pem)
     except KeyFormatError as error:
-        place = _shown(value.text) if value.text.startswith(b"/") else "the text of dkim_private_key"
+        place = shown(value.text) if value.text.startswith(b"/") else f"the text of {option}"
         raise SigningError(f"{place}: {error}") from error
 
 
-def _hash_name(evaluation: _Evaluation) -> str:
+def _hash_name(evaluation: Evaluation) -> str:
     value = evaluation.value("dkim_hash")
     if value is None or not value.text:
         return "sha256"
     if value.text not in _HASHES:
-        raise SigningError(f"dkim_hash gives {_shown(value.text)}; it must be sha256, sha512 or sha1")
+        raise SigningError(f"dkim_hash gives {shown(value.text)}; it must be sha256, sha512 or sha1")
     return _HASHES[value.text]
 
 
-def _identity(evaluation: _Evaluation) -> tuple[bytes, Domain] | None:
+def _identity(evaluation: Evaluation) -> tuple[bytes, Domain] | None:
     value = evaluation.value("dkim_identity")
     if value is None or not value.text:
         return None
     try:
         return split_address(value.text)
     except ParseError as error:
-        raise SigningError(f"dkim_identity gives {_shown(value.text)}: {error}") from None
+        raise SigningError(f"dkim_identity gives {shown(value.text)}: {error}") from None
 
 
-def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | None]:
+def _timestamps(evaluation: Evaluation, now: float) -> tuple[int | None, int | None]:
     """Unset: neither tag; a number above 0 (whatever follows it): t= and, so many seconds later, x=; else t= only."""
     value = evaluation.value("dkim_timestamps")
     if value is None:
@@ -229,20 +274,27 @@ def _timestamps(evaluation: _Evaluation, now: float) -> tuple[int | None, int | 
     return int(now), int(now) + seconds if seconds else None
 
 
-def _chosen_names(evaluation: _Evaluation, fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
+def _chosen_names(evaluation: Evaluation, fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
     value = evaluation.value("dkim_sign_headers")
     return choose_names(() if value is None else split_list(value.text), fields)
 
 
 def signature_fields(plan: SigningPlan, fields: Sequence[HeaderField], body_hashes: Sequence[BodyHash]) -> bytes:
-    """The DKIM-Signature fields of the plan, in its order, in wire form. Raises `SigningError`."""
+    """The signature fields of the plan, in the order in which they will stand, in wire form. Raises `SigningError`."""
     made = []
+    domainkeys = b""
+    if plan.domainkeys is not None:
+        try:
+            domainkeys = plan.domainkeys.field()
+        except KeyFormatError as error:
+            raise SigningError(str(error)) from error
+        fields = (HeaderField(b"domainkey-signature", domainkeys[:-2]), *fields)
     for planned, body_hash in zip(plan.signatures, body_hashes, strict=True):
         try:
             made.append(sign(fields, body_hash.digest(), planned.request, planned.key))
         except KeyFormatError as error:
             raise SigningError(str(error)) from error
-    return b"".join(made)
+    return b"".join(made) + domainkeys
 
 
 def is_strict(options: Options, environment: Environment) -> bool:
@@ -251,13 +303,13 @@ def is_strict(options: Options, environment: Environment) -> bool:
     Exim before 4.93 compared the unexpanded string; and it takes a failing expansion for "no", which we do not copy.
     """
     try:
-        value = _Evaluation(options, environment).value("dkim_strict")
+        value = Evaluation(options, environment).value("dkim_strict")
     except SigningError:
         return True
     return value is not None and value.text.lower() in (b"1", b"true")
 
 
-def _shown(text: bytes) -> str:
+def shown(text: bytes) -> str:
     """A value for people and logs: printable, not long, never a whole key."""
     shown = text[:80].decode("utf-8", "backslashreplace")
     return "".join(character if character.isprintable() else "?" for character in shown)

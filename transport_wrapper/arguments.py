@@ -17,12 +17,17 @@ SIGNING_OPTIONS: Final = (
     "dkim_hash",
     "dkim_identity",
     "dkim_timestamps",
+    "domainkeys_domain",
+    "domainkeys_selector",
+    "domainkeys_private_key",
+    "domainkeys_canon",
+    "domainkeys_sign_headers",
 )
 
 HELP: Final = """\
 Usage: exim-dkim-filter [OPTIONS] < MESSAGE > SIGNED MESSAGE
 
-Puts DKIM-Signature fields on top of a message. Made for Exim's transport_filter:
+Puts DKIM-Signature fields, and a DomainKey-Signature if wanted, on top of a message. Made for Exim's transport_filter:
 
   transport_filter = /usr/bin/exim-dkim-filter --config /etc/exim-dkim/exim-dkim.conf \\
     --message-id $message_exim_id --spool-directory $spool_directory
@@ -37,7 +42,9 @@ Options:
   --queue-name NAME       the named queue that the message is in
   --dkim-domain TEXT      and in the same way --dkim-selector, --dkim-private-key, --dkim-canon,
                           --dkim-strict, --dkim-sign-headers, --dkim-hash, --dkim-identity,
-                          --dkim-timestamps: instead of what the file says, an expansion string
+                          --dkim-timestamps, --domainkeys-domain, --domainkeys-selector,
+                          --domainkeys-private-key, --domainkeys-canon, --domainkeys-sign-headers:
+                          instead of what the file says, an expansion string
   --help, --version
 
 Exim expands its arguments before the filter sees them: an option that has a $ belongs into the file. Never pass

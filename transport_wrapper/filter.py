@@ -75,7 +75,7 @@ class Filter:
         if not header.complete:
             raise SigningError(f"the header is longer than {MAX_HEADER} bytes")
         plan = self._plan(header.fields, environment)
-        if not plan.signatures:
+        if not plan.signs:
             self._read_rest(source, lambda chunk: None)
             return b"", [f"{self._name()}: {note}" for note in plan.notes]
         hasher = BodyHasher()
@@ -84,8 +84,10 @@ class Filter:
         self._read_rest(source, lambda chunk: hasher.update(chunk.replace(b"\n", b"\r\n")))
         hasher.finish()
         signatures = signature_fields(plan, header.fields, body_hashes)
-        signed = " ".join(f"d={one.request.domain} s={one.request.selector}" for one in plan.signatures)
-        return signatures, [f"{self._name()}: signed {signed}", *(f"{self._name()}: {note}" for note in plan.notes)]
+        return signatures, [
+            f"{self._name()}: signed {plan.signers}",
+            *(f"{self._name()}: {note}" for note in plan.notes),
+        ]
 
     def _plan(self, fields: tuple[HeaderField, ...], environment: MessageEnvironment) -> SigningPlan:
         directory = self._settings.string("key_directory") or None

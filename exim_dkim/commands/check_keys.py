@@ -12,6 +12,7 @@ from exim_dkim.commands.configured_keys import (
     key_files,
     literal_paths,
     missing_options,
+    named_keys,
     probe,
     signing_domains,
 )
@@ -33,6 +34,11 @@ _TABLE_OPTIONS = (
     "dkim_strict",
     "dkim_sign_headers",
     "dkim_identity",
+    "domainkeys_domain",
+    "domainkeys_selector",
+    "domainkeys_private_key",
+    "domainkeys_canon",
+    "domainkeys_sign_headers",
 )
 
 
@@ -83,7 +89,7 @@ def check_keys(
 def check_dns(settings: Settings, domains: Sequence[Domain], now: float) -> Iterator[Finding]:
     """Findings of `testkey` for every key."""
     from exim_dkim.commands.configured import make_resolver
-    from exim_dkim.commands.keystate import NamedKey, examine
+    from exim_dkim.commands.keystate import examine
     from exim_dkim.system.blocking import run
 
     resolver = make_resolver(settings)
@@ -93,9 +99,7 @@ def check_dns(settings: Settings, domains: Sequence[Domain], now: float) -> Iter
             plan = probe(settings, domain, now).plan
         except EximDkimError:
             continue  # check_keys has said so
-        for planned in plan.signatures:
-            request = planned.request
-            named = NamedKey(request.domain, request.selector, planned.key, request.hash_name)
+        for named in named_keys(plan):
             if named.record_name not in seen:
                 seen.add(named.record_name)
                 yield from run(examine(named, resolver))
@@ -156,8 +160,7 @@ def _signatures(settings: Settings, domain: Domain, now: float) -> dict[str, lis
     except EximDkimError as error:
         return {"errors": [str(error)], "notes": [], "signatures": []}
     shown = [
-        f"d={planned.request.domain} s={planned.request.selector} ({planned.key.type}, {planned.key.bits} bits)"
-        for planned in plan.signatures
+        f"d={named.domain} s={named.selector} ({named.key.type}, {named.key.bits} bits)" for named in named_keys(plan)
     ]
     return {"errors": [], "notes": list(plan.notes), "signatures": shown}
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exim_dkim.commands.keystate import NamedKey
 from exim_dkim.commands.messages import key_reader, message_environment
 from exim_dkim.errors import ExpansionError, ParseError, SigningError
 from exim_dkim.message import HeaderField, parse_header
@@ -21,7 +22,9 @@ from exim_dkim.signing import SigningPlan, plan_signatures
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
 
-KEY_OPTIONS: Final = ("dkim_domain", "dkim_selector", "dkim_private_key")
+DKIM_OPTIONS: Final = ("dkim_domain", "dkim_selector", "dkim_private_key")
+DOMAINKEYS_OPTIONS: Final = ("domainkeys_domain", "domainkeys_selector", "domainkeys_private_key")
+KEY_OPTIONS: Final = (*DKIM_OPTIONS, *DOMAINKEYS_OPTIONS)
 MAX_DOMAINS: Final = 1000
 """Domains that are looked at; a host with more has them in a form that one probe covers."""
 
@@ -49,8 +52,22 @@ def probe(settings: Settings, domain: Domain, now: float, as_exim: bool = False)
 
 
 def missing_options(settings: Settings) -> list[str]:
-    """The options that signing needs and that are not set."""
-    return [name for name in KEY_OPTIONS if not settings.text(name)]
+    """The options that signing needs and that are not set; none if either DKIM or DomainKeys has all of its own."""
+    dkim, domainkeys = (
+        [name for name in options if not settings.text(name)] for options in (DKIM_OPTIONS, DOMAINKEYS_OPTIONS)
+    )
+    return dkim if domainkeys else []
+
+
+def named_keys(plan: SigningPlan) -> list[NamedKey]:
+    """The keys of all signatures of a plan, that of a DomainKeys signature last."""
+    keys = [
+        NamedKey(one.request.domain, one.request.selector, one.key, one.request.hash_name) for one in plan.signatures
+    ]
+    if plan.domainkeys is not None:
+        request = plan.domainkeys.request
+        keys.append(NamedKey(request.domain, request.selector, plan.domainkeys.key, "sha1"))
+    return keys
 
 
 def signing_domains(settings: Settings) -> list[Domain]:
@@ -71,10 +88,11 @@ def literal_paths(settings: Settings, names: Sequence[str] = KEY_OPTIONS) -> lis
 
 def key_files(settings: Settings) -> list[str]:
     """Files that lie where the configuration keeps private keys; they need not all be in use."""
-    places = [*literal_paths(settings, ("dkim_private_key",)), settings.string("key_directory")]
+    options = ("dkim_private_key", "domainkeys_private_key")
+    places = [*literal_paths(settings, options), settings.string("key_directory")]
     files: dict[str, None] = {}
-    template = settings.template("dkim_private_key")
-    only_one = template is not None and template.constant is not None
+    templates = [template for name in options if (template := settings.template(name)) is not None]
+    only_one = bool(templates) and all(template.constant is not None for template in templates)
     for place in filter(None, places):
         if os.path.isfile(place) and (only_one or place.endswith(_KEY_SUFFIXES)):
             files[place] = None
@@ -88,17 +106,18 @@ def _probe_header(address: bytes) -> tuple[HeaderField, ...]:
 
 
 def _evaluated(settings: Settings) -> Iterator[Domain]:
-    """What dkim_domain gives when there is no message: all of it when it is a plain list."""
+    """What dkim_domain and domainkeys_domain give when there is no message: all of it when it is a plain list."""
     from exim_dkim.expansion import expand, split_list
 
-    template = settings.template("dkim_domain")
-    if template is None:
-        return
-    try:
-        value = expand(template, message_environment(settings, ()))
-    except ExpansionError:
-        return
-    yield from _domains(split_list(value.text))
+    for name in ("dkim_domain", "domainkeys_domain"):
+        template = settings.template(name)
+        if template is None:
+            continue
+        try:
+            value = expand(template, message_environment(settings, ()))
+        except ExpansionError:
+            continue
+        yield from _domains(split_list(value.text))
 
 
 def _tabulated(settings: Settings) -> Iterator[Domain]:
@@ -133,7 +152,7 @@ def _named_by_keys(settings: Settings) -> Iterator[Domain]:
 
 def _is_signed(settings: Settings, domain: Domain) -> bool:
     try:
-        return bool(probe(settings, domain, 0).plan.signatures)
+        return bool(probe(settings, domain, 0).plan.signs)
     except SigningError:
         return False
 

@@ -55,20 +55,29 @@ def _escaped(byte: int) -> str:
 def expansions(settings: Settings, environment: Environment) -> Iterator[Expanded]:
     """What the expanded strings give, evaluated as for a signature: for each domain, and for each of its selectors."""
     evaluation = _Evaluation(settings, environment)
-    per_message = [name for name in _EXPANDED if not name.startswith("dkim_")]
-    for name in (*per_message, "dkim_domain"):
-        yield from evaluation.show(name, "", {})
-    for domain in evaluation.elements("dkim_domain", {}):
-        of_domain = {b"dkim_domain": Value(domain.text.lower(), domain.tainted)}
+    for name in _EXPANDED:
+        if not name.startswith(_METHODS):
+            yield from evaluation.show(name, "", {})
+    for method in _METHODS:
+        yield from _of_method(evaluation, method)
+
+
+def _of_method(evaluation: _Evaluation, method: str) -> Iterator[Expanded]:
+    """The options of one kind of signature, `dkim_` or `domainkeys_`."""
+    domains, selectors = f"{method}domain", f"{method}selector"
+    yield from evaluation.show(domains, "", {})
+    for domain in evaluation.elements(domains, {}):
+        of_domain = {domains.encode(): Value(domain.text.lower(), domain.tainted)}
         label = _text(domain.text.lower())
-        yield from evaluation.show("dkim_selector", label, of_domain)
-        for selector in evaluation.elements("dkim_selector", of_domain):
-            of_pair = {**of_domain, b"dkim_selector": selector}
+        yield from evaluation.show(selectors, label, of_domain)
+        for selector in evaluation.elements(selectors, of_domain):
+            of_pair = {**of_domain, selectors.encode(): selector}
             for name in _EXPANDED:
-                if name.startswith("dkim_") and name not in ("dkim_domain", "dkim_selector"):
+                if name.startswith(method) and name not in (domains, selectors):
                     yield from evaluation.show(name, f"{label} {_text(selector.text)}", of_pair)
 
 
+_METHODS: Final = ("dkim_", "domainkeys_")
 _EXPANDED: Final = tuple(name for name, option in OPTIONS.items() if option.type == "expanded string")
 
 
@@ -102,7 +111,7 @@ class _Evaluation:
             yield Expanded(name, label, f"Failed: {error.message}", failed=True)
             return
         if value is not None:
-            is_key = name == "dkim_private_key" and not value.text.startswith(b"/") and value.text not in _NOT_SIGNED
+            is_key = name.endswith("_private_key") and not value.text.startswith(b"/") and value.text not in _NOT_SIGNED
             yield Expanded(name, label, "a private key, which is not shown" if is_key else _text(value.text))
 
 

@@ -1,4 +1,4 @@
-"""`exim-dkim sign`: the message with DKIM-Signature fields on top, and not a byte changed otherwise (RFC 6376 §5)."""
+"""`exim-dkim sign`: the message with signature fields on top, otherwise unchanged (RFC 6376 §5, RFC 4870 §3.5)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ Examples:
   exim-dkim sign --domain example.org --selector mail2026 --key /etc/keys/mail.pem mail.eml
   exim-dkim sign mail.eml > signed.eml              (options from the configuration file)
   exim-dkim sign - < mail.eml | exim-dkim verify -
+  exim-dkim sign --method both --domain example.org --selector s --key rsa.pem mail.eml
 \b
 Line ends stay as they are; a file with LF is signed as it will be sent, with CRLF.
 Options given here replace those of the configuration file. Nothing is written unless
@@ -58,6 +59,11 @@ configuration file.
 @click.option("--domain", type=DomainType(), help="Sign for this domain (dkim_domain).")
 @click.option("--selector", type=SelectorType(), help="With this selector (dkim_selector).")
 @click.option("--key", metavar="FILE", type=click.Path(), help="With this private key (dkim_private_key).")
+@click.option(
+    "--method",
+    type=click.Choice(["dkim", "domainkeys", "both"]),
+    help="What to sign with; domain, selector and key are for both. Without it: what is configured, or dkim.",
+)
 @click.option(
     "--canon", metavar="HEADER/BODY", help="Canonicalisation: relaxed, simple, relaxed/simple ... (dkim_canon)."
 )
@@ -77,6 +83,7 @@ def command(
     domain: str | None,
     selector: str | None,
     key: str | None,
+    method: str | None,
     canon: str | None,
     headers: str | None,
     hash_name: str | None,
@@ -90,9 +97,9 @@ def command(
 ) -> None:
     """Sign the message in FILE (- for standard input) and write it to standard output."""
     given = {
-        "dkim_domain": domain,
-        "dkim_selector": selector,
-        "dkim_private_key": os.path.abspath(key) if key else None,
+        **_signers(
+            method, {"domain": domain, "selector": selector, "private_key": os.path.abspath(key) if key else None}
+        ),
         "dkim_canon": canon,
         "dkim_sign_headers": headers,
         "dkim_hash": hash_name,
@@ -107,6 +114,17 @@ def command(
         sys.stdout.buffer.write(fields)
         shutil.copyfileobj(stream, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+def _signers(method: str | None, values: dict[str, str | None]) -> dict[str, str | None]:
+    """The options that say as whom to sign, and of the method that is not wanted the domain, empty."""
+    options: dict[str, str | None] = {}
+    for name in ("dkim", "domainkeys"):
+        if method in (name, "both") or (method is None and name == "dkim"):
+            options.update({f"{name}_{option}": value for option, value in values.items()})
+        elif method is not None:
+            options[f"{name}_domain"] = ""
+    return options
 
 
 def _literal(value: str) -> bytes:
@@ -151,7 +169,7 @@ def _make_fields(stream: IO[bytes], name: str, settings: Settings, sender: str |
     plan = plan_signatures(settings, environment, fields, now, key_reader(settings))
     for line in plan.notes:
         note(f"exim-dkim: {line}")
-    if not plan.signatures:
+    if not plan.signs:
         raise Failure(f"{name}: not signed; name --domain, --selector and --key, or set them in the configuration")
     hasher = BodyHasher()
     hashes = plan.body_hashes(hasher)

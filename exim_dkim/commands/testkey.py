@@ -9,7 +9,7 @@ import click
 
 from exim_dkim.commands.arguments import DomainType, SelectorType, config_option, define_option, dns_options
 from exim_dkim.commands.configured import load_settings, make_resolver
-from exim_dkim.commands.configured_keys import missing_options, probe, signing_domains
+from exim_dkim.commands.configured_keys import missing_options, named_keys, probe, signing_domains
 from exim_dkim.commands.failure import Failure
 from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
 from exim_dkim.commands.keystate import NamedKey, examine
@@ -113,10 +113,8 @@ def configured(
         except SigningError as error:
             faults.append(Finding(Level.FAIL, f"mail from {author} cannot be signed: {error}"))
             continue
-        for planned in plan.signatures:
-            request = planned.request
-            if selector is None or request.selector == selector:
-                found = NamedKey(request.domain, request.selector, planned.key, request.hash_name)
+        for found in named_keys(plan):
+            if selector is None or found.selector == selector:
                 keys.setdefault((found.domain, found.selector), found)
         for text in plan.notes:
             note(f"exim-dkim: mail from {author}: {text}")

@@ -58,6 +58,11 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("dkim_hash", "expanded string", "sha256", "hash of the signature"),
     ("dkim_identity", "expanded string", None, "identity (i=) of the signature"),
     ("dkim_timestamps", "expanded string", None, "put t= in, and x= so many seconds later"),
+    ("domainkeys_domain", "expanded string", None, "domains for DomainKeys (a list): the sender's counts"),
+    ("domainkeys_selector", "expanded string", None, "selector of $domainkeys_domain"),
+    ("domainkeys_private_key", "expanded string", None, "private RSA key: a file if it begins with /, else PEM text"),
+    ("domainkeys_canon", "expanded string", "nofws", "canonicalization of DomainKeys: nofws or simple"),
+    ("domainkeys_sign_headers", "expanded string", None, "header fields for h= (a list), * is all; unset: all, no h="),
     # Verification.
     ("dkim_verify_hashes", "list", "sha256 : sha512", "hashes that a signature may use"),
     ("dkim_verify_min_keysizes", "string", "rsa=1024 ed25519=250", "smallest acceptable keys, in bits"),

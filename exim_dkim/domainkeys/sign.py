@@ -10,8 +10,8 @@ import binascii
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from exim_dkim import crypto
 from exim_dkim.canonical import CRLF, DOMAINKEYS_HEADERS
+from exim_dkim.crypto import PrivateKey, new_hash
 from exim_dkim.domainkeys.fields import choose_fields
 from exim_dkim.domainkeys.sender import Sender, find_sender
 from exim_dkim.domainkeys.signature import HASH_NAME
@@ -51,37 +51,36 @@ def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tupl
     return tuple([raw.partition(b":")[0].rstrip(b" \t") for name, raw in fields if name in names])
 
 
-class PendingSignature:
-    """A signature whose header is hashed and whose body is still to come, through the `hasher` that was given."""
+class MessageSigning:
+    """The signature of one message: make it, `begin`, feed the body to the hasher, then ask for the `field`."""
 
-    __slots__ = ("_digest", "_key", "_request")
+    __slots__ = ("_digest", "_fields", "key", "request")
 
-    def __init__(self, request: SigningRequest, key: crypto.PrivateKey, digest: Callable[[], bytes]) -> None:
-        self._request = request
-        self._key = key
-        self._digest = digest
+    def __init__(self, fields: Sequence[HeaderField], request: SigningRequest, key: PrivateKey) -> None:
+        """`fields`: the header that is signed. `SigningError`: the signature could not verify."""
+        _check(fields, request, key)
+        self.request = request
+        self._fields = fields
+        self.key = key
+        self._digest: Callable[[], bytes] | None = None
+
+    def begin(self, hasher: BodyHasher) -> None:
+        """Hash the header, and ask for the body."""
+        names = None if self.request.names is None else [name.lower() for name in self.request.names]
+        digest = new_hash(HASH_NAME)
+        chosen = choose_fields(names, self._fields)
+        digest.update(DOMAINKEYS_HEADERS[self.request.canonicalization](chosen) + CRLF)
+        hasher.add(f"domainkeys-{self.request.canonicalization}", digest.update)
+        self._digest = digest.finalize
 
     def field(self) -> bytes:
         """The whole field in wire form, with its final CRLF, when the body is complete. `KeyFormatError`: the key."""
-        unsigned = _format(self._request)
-        data = self._key.sign_digest(self._digest(), HASH_NAME)
-        return append_data(unsigned, binascii.b2a_base64(data, newline=False)) + CRLF
+        assert self._digest is not None
+        data = self.key.sign_digest(self._digest(), HASH_NAME)
+        return append_data(_format(self.request), binascii.b2a_base64(data, newline=False)) + CRLF
 
 
-def begin(
-    fields: Sequence[HeaderField], request: SigningRequest, key: crypto.PrivateKey, hasher: BodyHasher
-) -> PendingSignature:
-    """Hash the header; the body is fed to `hasher` afterwards. `SigningError`: the signature could not verify."""
-    _check(fields, request, key)
-    names = None if request.names is None else [name.lower() for name in request.names]
-    chosen = choose_fields(names, fields)
-    digest = crypto.new_hash(HASH_NAME)
-    digest.update(DOMAINKEYS_HEADERS[request.canonicalization](chosen) + CRLF)
-    hasher.add(f"domainkeys-{request.canonicalization}", digest.update)
-    return PendingSignature(request, key, digest.finalize)
-
-
-def _check(fields: Sequence[HeaderField], request: SigningRequest, key: crypto.PrivateKey) -> None:
+def _check(fields: Sequence[HeaderField], request: SigningRequest, key: PrivateKey) -> None:
     if request.canonicalization not in DOMAINKEYS_HEADERS:
         raise SigningError(f"unknown canonicalisation {request.canonicalization!r}: use simple or nofws")
     if key.type != "rsa":

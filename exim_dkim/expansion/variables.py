@@ -47,13 +47,14 @@ version_number warn_message_delay warn_message_recipient warn_message_recipients
 warnmsg_recipients
 """.split()
 )
+_OURS: Final = (b"domainkeys_domain", b"domainkeys_selector")  # Exim never signed with DomainKeys
 _AUTH_VARIABLES: Final = 4
 _REGEX_VARIABLES: Final = 99
 
 
 def is_known(name: bytes) -> bool:
-    """True if Exim has a variable of this name, be it set or not."""
-    if name in KNOWN or is_acl_variable(name) or name.startswith(b"r_"):
+    """True if Exim has a variable of this name, or we have, be it set or not."""
+    if name in KNOWN or name in _OURS or is_acl_variable(name) or name.startswith(b"r_"):
         return True
     for prefix, count in ((b"auth", _AUTH_VARIABLES), (b"regex", _REGEX_VARIABLES)):
         digits = name[len(prefix) :]

@@ -28,10 +28,11 @@ def field(message: bytes = mail.MESSAGE, wanted: SigningRequest | None = None, n
     parsed = parse_message(message)
     hasher = BodyHasher()
     key = crypto.load_private_key(mail.pem(number=number))
-    pending = sign.begin(parsed.fields, wanted or request(), key, hasher)
+    signing = sign.MessageSigning(parsed.fields, wanted or request(), key)
+    signing.begin(hasher)
     hasher.update(parsed.body)
     hasher.finish()
-    return pending.field()
+    return signing.field()
 
 
 def signed(message: bytes = mail.MESSAGE, number: int = 0, **changes: object) -> bytes:

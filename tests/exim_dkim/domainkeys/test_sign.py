@@ -58,13 +58,13 @@ def test_the_field_is_folded() -> None:
 )
 def test_what_cannot_be_signed(header: bytes, wanted: SigningRequest, message: str) -> None:
     with pytest.raises(SigningError, match=message):
-        sign.begin(parse_header(header), wanted, crypto.load_private_key(mail.pem()), BodyHasher())
+        sign.MessageSigning(parse_header(header), wanted, crypto.load_private_key(mail.pem()))
 
 
 def test_other_keys() -> None:
     key = crypto.load_private_key(mail.pem("ed25519"))
     with pytest.raises(SigningError, match="an RSA key"):
-        sign.begin(HEADER, request(), key, BodyHasher())
+        sign.MessageSigning(HEADER, request(), key)
     with pytest.raises(KeyFormatError, match="not an RSA key"):
         key.sign_digest(b"x" * 20, "sha1")
 
@@ -73,8 +73,9 @@ def test_one_body_for_dkim_and_domainkeys() -> None:
     parsed = parse_message(mail.MESSAGE)
     hasher = BodyHasher()
     dkim = hasher.want("sha256", "simple")
-    pending = sign.begin(parsed.fields, request(), crypto.load_private_key(mail.pem()), hasher)
+    signing = sign.MessageSigning(parsed.fields, request(), crypto.load_private_key(mail.pem()))
+    signing.begin(hasher)
     hasher.update(parsed.body)
     hasher.finish()
-    assert pending.field() == field()
+    assert signing.field() == field()
     assert dkim.digest()
