@@ -9,11 +9,12 @@ import binascii
 import enum
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple, TypeVar, assert_never
 
 from exim_dkim.authres import AuthenticationResults, MethodResult, Property, format_authres
 from exim_dkim.dkim.signature import Signature
 from exim_dkim.dkim.verify import Verdict
+from exim_dkim.domainkeys.verify import DomainKeysVerdict
 from exim_dkim.envelope import Envelope
 from exim_dkim.outcome import DkimResult, SpfResult
 from exim_dkim.senderid.evaluate import SenderIdVerdict
@@ -24,6 +25,9 @@ MAX_TOLD: Final = 20
 """Signatures that one field tells of; a header can hold thousands. Those that pass come first when not all do."""
 B_CHARACTERS: Final = 8
 """Characters of b= that header.b shows at least (RFC 6008 §4)."""
+
+
+SignatureVerdict = TypeVar("SignatureVerdict", Verdict, DomainKeysVerdict)
 
 
 class Method(enum.Enum):
@@ -61,7 +65,7 @@ class Authentication(NamedTuple):
 
     envelope: Envelope = Envelope()
     dkim: tuple[Verdict, ...] | None = None
-    domainkeys: tuple[Verdict, ...] | None = None
+    domainkeys: tuple[DomainKeysVerdict, ...] | None = None
     spf: SpfVerdict | None = None
     spf_helo: SpfVerdict | None = None
     senderid: SenderIdVerdict | None = None
@@ -74,7 +78,8 @@ class Authentication(NamedTuple):
         others = (self.spf, self.spf_helo, self.senderid, self.senderid_mfrom)
         return (
             bool(self.unfinished)
-            or any(verdict.result is DkimResult.TEMPERROR for verdict in (*(self.dkim or ()), *(self.domainkeys or ())))
+            or any(verdict.result is DkimResult.TEMPERROR for verdict in self.dkim or ())
+            or any(verdict.result is DkimResult.TEMPERROR for verdict in self.domainkeys or ())
             or any(verdict is not None and verdict.result is SpfResult.TEMPERROR for verdict in others)
         )
 
@@ -103,8 +108,10 @@ def method_results(authentication: Authentication, method: Method) -> Sequence[M
     if found is None:
         return ()
     match method:
-        case Method.DKIM | Method.DOMAINKEYS:
-            return _signature_results(method, found)
+        case Method.DKIM:
+            return _dkim_results(found)
+        case Method.DOMAINKEYS:
+            return _domainkeys_results(found)
         case Method.SPF | Method.SPF_HELO:
             return [_spf_result(found, envelope)]
         case Method.SENDERID | Method.SENDERID_MFROM:
@@ -112,14 +119,38 @@ def method_results(authentication: Authentication, method: Method) -> Sequence[M
     assert_never(method)
 
 
-def _signature_results(method: Method, verdicts: Sequence[Verdict]) -> Sequence[MethodResult]:
-    if not verdicts:
-        return [MethodResult(method.word, DkimResult.NONE.value)]
-    told = list(verdicts)
-    if len(told) > MAX_TOLD:
-        told.sort(key=lambda verdict: verdict.result is not DkimResult.PASS)
-    shown = _shown_data([verdict.signature for verdict in told[:MAX_TOLD]])
-    return [_dkim_result(verdict, data) for verdict, data in zip(told, shown, strict=False)]
+def _dkim_results(verdicts: Sequence[Verdict]) -> Sequence[MethodResult]:
+    told = _told(verdicts)
+    if not told:
+        return [MethodResult(Method.DKIM.word, DkimResult.NONE.value)]
+    shown = _shown_data([verdict.signature for verdict in told])
+    return [_dkim_result(verdict, data) for verdict, data in zip(told, shown, strict=True)]
+
+
+def _told(verdicts: Sequence[SignatureVerdict]) -> Sequence[SignatureVerdict]:
+    """All of them; of very many those that pass, and as many of the others as there is room for."""
+    if len(verdicts) <= MAX_TOLD:
+        return verdicts
+    return sorted(verdicts, key=lambda verdict: verdict.result is not DkimResult.PASS)[:MAX_TOLD]
+
+
+def _domainkeys_results(verdicts: Sequence[DomainKeysVerdict]) -> Sequence[MethodResult]:
+    told = _told(verdicts)
+    if not told:
+        return [MethodResult(Method.DOMAINKEYS.word, DkimResult.NONE.value)]
+    return [_domainkeys_result(verdict) for verdict in told]
+
+
+def _domainkeys_result(verdict: DomainKeysVerdict) -> MethodResult:
+    """With header.from or header.sender, the field that gave the sending address (RFC 4870 §3.1)."""
+    properties = []
+    if verdict.signature.domain:
+        properties.append(Property("header", "d", verdict.signature.domain))
+    if verdict.sender:
+        properties.append(Property("header", verdict.sender.field, verdict.sender.address))
+    comment = verdict_comment(verdict)
+    comments = (comment,) if comment else ()
+    return MethodResult(Method.DOMAINKEYS.word, verdict.result.value, tuple(properties), comments=comments)
 
 
 def _dkim_result(verdict: Verdict, data: str) -> MethodResult:
@@ -140,9 +171,11 @@ def _dkim_result(verdict: Verdict, data: str) -> MethodResult:
     )
 
 
-def verdict_comment(verdict: Verdict) -> str:
+def verdict_comment(verdict: Verdict | DomainKeysVerdict) -> str:
     """Why a signature is what it is, for people; of a good one, how strong its key is."""
-    testing = "the key says t=y: testing" if verdict.testing else ""
+    testing = ""
+    if verdict.testing:
+        testing = f"the {'key' if isinstance(verdict, Verdict) else 'domain'} says t=y: testing"
     if verdict.result is DkimResult.PASS:
         told = [f"{verdict.key_bits}-bit key" if verdict.key_bits else "", testing]
     else:

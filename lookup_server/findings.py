@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from exim_dkim.authentication import Authentication, Method
 from exim_dkim.dkim.verify import Verdict
+from exim_dkim.domainkeys.verify import DomainKeysVerdict
 from exim_dkim.outcome import DkimResult, SpfResult
 from exim_dkim.printable import one_line
 from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.spf import SpfVerdict
-from exim_dkim.words import Key, Word, dkim_word
+from exim_dkim.words import Key, Word, dkim_word, domainkeys_word
 from lookup_server.claims import Claims
 from lookup_server.query import NAMES
 
 MAX_TOLD: Final = 10
 """Signatures that `why` and the log tell of; a header can hold thousands."""
+
+SignatureVerdict = Verdict | DomainKeysVerdict
 
 
 class Findings(NamedTuple):
@@ -44,11 +47,13 @@ class Findings(NamedTuple):
             return Word.UNVERIFIED
         if method in self.authentication.unfinished:
             return Word.DEFER
-        return dkim_word(self.verdicts(method), key)
+        if method is Method.DOMAINKEYS:
+            return domainkeys_word(self.authentication.domainkeys or (), key)
+        return dkim_word(self.authentication.dkim or (), key)
 
-    def verdicts(self, method: Method) -> tuple[Verdict, ...]:
+    def verdicts(self, method: Method) -> Sequence[SignatureVerdict]:
         """The verdicts on all signatures."""
-        return getattr(self.authentication, method.field) or ()
+        return (self.authentication.domainkeys if method is Method.DOMAINKEYS else self.authentication.dkim) or ()
 
     def verdict(self, method: Method) -> SpfVerdict | SenderIdVerdict | None:
         """The one verdict of a method that is not about signatures."""
@@ -59,9 +64,13 @@ class Findings(NamedTuple):
         """Why the method has no finding; empty when it has."""
         return self.unverified.get(method) or self.authentication.unfinished.get(method, "")
 
-    def chosen(self, method: Method, key: Key | None) -> list[Verdict]:
+    def chosen(self, method: Method, key: Key | None) -> Sequence[SignatureVerdict]:
         """The verdicts on the signatures of `key`, or on all."""
-        return [v for v in self.verdicts(method) if key is None or key.matches(v.signature)]
+        if key is None:
+            return self.verdicts(method)
+        if method is Method.DOMAINKEYS:
+            return [verdict for verdict in self.authentication.domainkeys or () if key.matches_domainkeys(verdict)]
+        return [verdict for verdict in self.authentication.dkim or () if key.matches(verdict.signature)]
 
     def good_domains(self, method: Method) -> list[str]:
         """The domains that have a good signature."""
@@ -81,8 +90,9 @@ def explain(findings: Findings, method: Method, key: Key | None) -> str:
     if chosen:
         told = "; ".join(verdict.explanation for verdict in chosen[:MAX_TOLD])
         more = f"; and {len(chosen) - MAX_TOLD} more" if len(chosen) > MAX_TOLD else ""
+        hidden = word == Word.UNSIGNED.value and any(verdict.testing for verdict in chosen)
         testing = " (a failing signature counts as none while its key says t=y)"
-        return f"{word}: {told}{more}{testing if word == Word.UNSIGNED.value else ''}"
+        return f"{word}: {told}{more}{testing if hidden else ''}"
     verdicts = findings.verdicts(method)
     if not verdicts:
         return f"{word}: the message has no {_PROTOCOLS[method]} signature"
@@ -110,11 +120,14 @@ def _log_method(findings: Findings, method: Method) -> str:
     return word + "".join(map(_log_verdict, verdicts[:MAX_TOLD])) + more
 
 
-def _log_verdict(verdict: Verdict) -> str:
+def _log_verdict(verdict: SignatureVerdict) -> str:
     signature = verdict.signature
+    algorithm = ""
+    if isinstance(verdict, Verdict):
+        algorithm = f" a={one_line(verdict.signature.algorithm, 20) or '?'}"
     bits = f" b={verdict.key_bits}" if verdict.key_bits else ""
     detail = f" ({verdict.detail})" if verdict.detail else ""
     return (
-        f" d={signature.domain or '?'} s={signature.selector or '?'} a={one_line(signature.algorithm, 20) or '?'}{bits}"
+        f" d={signature.domain or '?'} s={signature.selector or '?'}{algorithm}{bits}"
         f" [{verdict.result.value}: {verdict.reason.text}{detail}]"
     )

@@ -42,8 +42,9 @@ INLINE: Final = 1024 * 1024
 FOR_HEADERS: Final = 0.85
 """The part of `lookup_timeout` after which DKIM and DomainKeys do not wait for each other any more."""
 
-CONTROLS: Final = {Method.DKIM: (b"dkim_verify",), Method.DOMAINKEYS: (b"dk_verify", b"domainkeys_verify")}
-"""What asks for a verification, one of these; a method that is not here needs no asking."""
+CONTROLS: Final = {Method.DKIM: (b"dkim_verify",), Method.DOMAINKEYS: (b"dkim_verify", b"dk_verify")}
+"""What asks for a verification, one of these; a method that is not here needs no asking. `dk_verify` is what Exim's
+experimental DomainKeys of 2005 had."""
 
 FROM_HEADER: Final = (Method.DKIM, Method.DOMAINKEYS, Method.SENDERID)
 

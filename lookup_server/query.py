@@ -26,6 +26,7 @@ from lookup_server.request import Request, RequestError
 
 METHODS: Final[Mapping[str, Method]] = {
     "dkim": Method.DKIM,
+    "domainkeys": Method.DOMAINKEYS,
     "spf": Method.SPF,
     "spf_helo": Method.SPF_HELO,
     "senderid": Method.SENDERID,
@@ -40,9 +41,9 @@ _IDENTITIES: Final[Mapping[str, Mapping[bytes, Method]]] = {
     "spf": {b"": Method.SPF, b"helo": Method.SPF_HELO},
     "senderid": {b"": Method.SENDERID, b"pra": Method.SENDERID, b"mfrom": Method.SENDERID_MFROM},
 }
-_EXPLAINED: Final = tuple(f"why {name}" for name in (*_WITH_KEY, *_IDENTITIES) if name in METHODS)
-QUERIES: Final = (*(name for name in _WITH_KEY if name in METHODS), *_IDENTITIES, "authres", "all", "json", "forged",
-                  "foreign", *_EXPLAINED, "smtp spf", "smtp senderid")  # fmt: skip
+_EXPLAINED: Final = tuple(f"why {name}" for name in (*_WITH_KEY, *_IDENTITIES))
+QUERIES: Final = (*_WITH_KEY, *_IDENTITIES, "authres", "all", "json", "forged", "foreign", *_EXPLAINED, "smtp spf",
+                  "smtp senderid")  # fmt: skip
 """The queries about a message or an envelope."""
 
 
@@ -71,12 +72,17 @@ def parse_query(request: Request, methods: tuple[Method, ...], others: tuple[str
 
 
 def methods_option(settings: Settings) -> tuple[Method, ...]:
-    """The methods of `lookup_methods`, in the order of `Method`; `ConfigurationError`."""
+    """The methods of `lookup_methods`, in the order of `Method`; `ConfigurationError`.
+
+    DomainKeys is not among them where it is not verified: it would always be `unsigned` or `unverified`.
+    """
     unknown = [name for name in settings.items("lookup_methods") if name not in METHODS]
     if unknown:
         text = f"lookup_methods: {unknown[0]!r} is no method; there are: {' : '.join(METHODS)}"
         raise ConfigurationError(text, *settings.place("lookup_methods"))
     chosen = {METHODS[name] for name in settings.items("lookup_methods")}
+    if not settings.boolean("domainkeys_verify"):
+        chosen.discard(Method.DOMAINKEYS)
     return tuple(method for method in Method if method in chosen)
 
 

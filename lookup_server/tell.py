@@ -11,7 +11,7 @@ from exim_dkim.dkim.verify import Verdict
 from exim_dkim.outcome import SpfResult
 from exim_dkim.senderid.evaluate import SenderIdVerdict
 from lookup_server.claims import tell_foreign, tell_forged
-from lookup_server.findings import MAX_TOLD, Findings, explain
+from lookup_server.findings import MAX_TOLD, Findings, SignatureVerdict, explain
 from lookup_server.query import NAMES, Query
 from lookup_server.reply import MAX_REPLY, format_reply
 
@@ -81,13 +81,18 @@ def _json(query: Query, findings: Findings) -> str:
 _LISTS: Final[Mapping[Method, str]] = {Method.DKIM: "signatures", Method.DOMAINKEYS: "domainkeys_signatures"}
 
 
-def _signature(verdict: Verdict) -> dict[str, str | int | bool | None]:
+def _signature(verdict: SignatureVerdict) -> dict[str, str | int | bool | None]:
     signature = verdict.signature
+    own: dict[str, str | int | bool | None]
+    if isinstance(verdict, Verdict):
+        own = {"identity": verdict.signature.identity or None, "algorithm": verdict.signature.algorithm or None}
+    else:
+        policy, sender = verdict.domain_policy, verdict.sender
+        own = {"sender": sender.address if sender else None, "signs_all": policy.signs_all if policy else None}
     return {
         "domain": signature.domain,
         "selector": signature.selector,
-        "identity": signature.identity or None,
-        "algorithm": signature.algorithm or None,
+        **own,
         "result": verdict.result.value,
         "reason": verdict.reason.name.lower(),
         "explanation": verdict.explanation,

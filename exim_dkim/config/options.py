@@ -89,7 +89,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("lookup_socket_mode", "octal", "0660", "mode of the Unix sockets"),
     ("lookup_socket_owner", "string", None, "owner of the Unix sockets"),
     ("lookup_socket_group", "string", None, "group of the Unix sockets"),
-    ("lookup_methods", "list", "dkim : spf : senderid", "methods that all, json and authres tell of"),
+    ("lookup_methods", "list", "dkim : domainkeys : spf : senderid", "methods that all, json and authres tell of"),
     ("lookup_timeout", "time", "4s", "a reply comes within this time; Exim waits 5s"),
     ("lookup_request_timeout", "time", "30s", "time that a client has to send its request"),
     ("lookup_max_request", "size", "64M", "largest request"),

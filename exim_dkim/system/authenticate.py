@@ -11,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, assert_never
 
 from exim_dkim.authentication import Authentication, Method
 from exim_dkim.config.settings import Settings
 from exim_dkim.config.spf import spf_policy
-from exim_dkim.config.verification import verification_policy
+from exim_dkim.config.verification import domainkeys_policy, verification_policy
 from exim_dkim.dkim import verify as dkim
+from exim_dkim.domainkeys import verify as domainkeys
 from exim_dkim.envelope import Envelope
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.message import HeaderField
 from exim_dkim.names import MAX_NAME
-from exim_dkim.policy import VerificationPolicy
+from exim_dkim.policy import DomainKeysPolicy, VerificationPolicy
 from exim_dkim.resolver import Resolver
 from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.senderid.evaluate import evaluate as evaluate_senderid
@@ -40,6 +41,7 @@ class Policies(NamedTuple):
     dkim: VerificationPolicy = VerificationPolicy()
     spf: SpfPolicy = SpfPolicy()
     senderid_spf1: bool = True
+    domainkeys: DomainKeysPolicy = DomainKeysPolicy()
 
 
 def policies(settings: Settings) -> Policies:
@@ -48,6 +50,7 @@ def policies(settings: Settings) -> Policies:
         verification_policy(settings),
         spf_policy(settings, host_name(settings)),
         settings.boolean("senderid_spf1"),
+        domainkeys_policy(settings),
     )
 
 
@@ -66,36 +69,45 @@ def authserv_id(settings: Settings) -> str:
     return name
 
 
+Verification = dkim.Verification | domainkeys.Verification
+
+
 class MessageAuthentication:
     """A message whose header has been looked at by every method, and whose body is still to come."""
 
     __slots__ = ("_found", "_open")
 
-    def __init__(self, found: Authentication, dkim_verification: dkim.Verification | None = None) -> None:
+    def __init__(self, found: Authentication, open_: Mapping[Method, Verification]) -> None:
+        """`open_`: the verifications that may need the body."""
         self._found = found
-        self._open = dkim_verification
+        self._open = open_
 
     @property
     def wants_body(self) -> bool:
         """False when every finding is known without the body."""
-        return self._open is not None and self._open.wants_body
+        return any(verification.wants_body for verification in self._open.values())
 
     def update(self, chunk: bytes) -> None:
         """Take the next piece of the body, in wire form, cut anywhere."""
-        if self._open is not None:
-            self._open.update(chunk)
+        for verification in self._open.values():
+            if verification.wants_body:
+                verification.update(chunk)
 
     def finish(self) -> Authentication:
         """The findings."""
-        if self._open is None:
-            return self._found
-        return self._found._replace(dkim=self._open.finish())
+        return self._with(self._open)
 
     def without_body(self, why: str) -> Authentication:
         """The findings when the body cannot be had: what needs it is unfinished, for this reason."""
-        if not self.wants_body:
-            return self.finish()
-        return self._found._replace(unfinished={**self._found.unfinished, Method.DKIM: why})
+        known = {method: one for method, one in self._open.items() if not one.wants_body}
+        missing = dict.fromkeys([method for method in self._open if method not in known], why)
+        return self._with(known)._replace(unfinished={**self._found.unfinished, **missing})
+
+    def _with(self, verifications: Mapping[Method, Verification]) -> Authentication:
+        if not verifications:
+            return self._found
+        finished: dict[str, Any] = {method.field: one.finish() for method, one in verifications.items()}
+        return self._found._replace(**finished)
 
 
 class Authenticator:
@@ -135,20 +147,27 @@ class Authenticator:
     ) -> MessageAuthentication:
         """The header stage of all `methods`, at once. What takes longer than `seconds` is unfinished."""
         works: dict[Method, Coroutine[Any, Any, Any]] = {}
-        if Method.DKIM in methods:
-            works[Method.DKIM] = dkim.verify_header(fields, self._resolver, self._policies.dkim, self._clock())
-        if Method.SPF in methods:
-            works[Method.SPF] = self.spf(envelope)
-        if Method.SPF_HELO in methods:
-            works[Method.SPF_HELO] = self.helo(envelope)
-        if Method.SENDERID in methods:
-            works[Method.SENDERID] = self.senderid(fields, envelope, Scope.PRA)
-        if Method.SENDERID_MFROM in methods:
-            works[Method.SENDERID_MFROM] = self.senderid(fields, envelope, Scope.MFROM)
+        resolver, policies = self._resolver, self._policies
+        for method in methods:
+            match method:
+                case Method.DKIM:
+                    works[method] = dkim.verify_header(fields, resolver, policies.dkim, self._clock())
+                case Method.DOMAINKEYS:
+                    works[method] = domainkeys.verify_header(fields, resolver, policies.domainkeys)
+                case Method.SPF:
+                    works[method] = self.spf(envelope)
+                case Method.SPF_HELO:
+                    works[method] = self.helo(envelope)
+                case Method.SENDERID:
+                    works[method] = self.senderid(fields, envelope, Scope.PRA)
+                case Method.SENDERID_MFROM:
+                    works[method] = self.senderid(fields, envelope, Scope.MFROM)
+                case _:
+                    assert_never(method)
         done, unfinished = await _gather(works, seconds, self._log)
-        verification = done.pop(Method.DKIM, None)
+        verifications = {method: done.pop(method) for method in list(done) if method.wants_body}
         found = {method.field: finding for method, finding in done.items()}
-        return MessageAuthentication(Authentication(envelope, unfinished=unfinished, **found), verification)
+        return MessageAuthentication(Authentication(envelope, unfinished=unfinished, **found), verifications)
 
 
 async def _gather(

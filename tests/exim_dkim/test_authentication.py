@@ -8,9 +8,13 @@ from exim_dkim.authentication import MAX_TOLD, Authentication, Method, authentic
 from exim_dkim.authres import AuthenticationResults, parse_authres
 from exim_dkim.dkim.signature import parse_signature
 from exim_dkim.dkim.verify import Verdict
+from exim_dkim.domainkeys.sender import Sender
+from exim_dkim.domainkeys.signature import parse_signature as parse_domainkeys
+from exim_dkim.domainkeys.verify import DomainKeysVerdict
 from exim_dkim.envelope import Envelope
 from exim_dkim.message import parse_field
-from exim_dkim.outcome import DkimReason, SenderIdReason, SpfReason
+from exim_dkim.names import Domain
+from exim_dkim.outcome import DkimReason, DomainKeysReason, SenderIdReason, SpfReason
 from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfVerdict
@@ -197,3 +201,40 @@ def test_merge() -> None:
 )
 def test_temporary(found: Authentication, temporary: bool) -> None:
     assert found.temporary == temporary
+
+
+ALICE = Sender(b"alice", Domain.parse(b"example.org"), "sender")
+
+
+def domainkey(reason: DomainKeysReason, **more: object) -> DomainKeysVerdict:
+    signature = parse_domainkeys(parse_field(b"DomainKey-Signature: a=rsa-sha1; q=dns; d=example.org; s=sel; b=YQ=="))
+    return DomainKeysVerdict(reason, signature, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        ((), "domainkeys=none"),
+        (
+            (domainkey(DomainKeysReason.GOOD, key_bits=1024, sender=ALICE),),
+            "domainkeys=pass (1024-bit key) header.d=example.org header.sender=alice@example.org",
+        ),
+        (
+            (domainkey(DomainKeysReason.SIGNATURE_MISMATCH, testing=True), domainkey(DomainKeysReason.KEY_TIMEOUT)),
+            f"domainkeys=fail ({DomainKeysReason.SIGNATURE_MISMATCH.text}; the domain says t=y: testing)"
+            f" header.d=example.org; domainkeys=temperror ({DomainKeysReason.KEY_TIMEOUT.text}) header.d=example.org",
+        ),
+    ],
+)
+def test_domainkeys(verdicts: tuple[DomainKeysVerdict, ...], line: str) -> None:
+    written = authentication_results(Authentication(domainkeys=verdicts), "mx.example").decode()
+    assert " ".join(written.split("\r\n\t")[1:]) == line
+
+
+@pytest.mark.parametrize("reason", DomainKeysReason)
+def test_every_reason_of_domainkeys(reason: DomainKeysReason) -> None:
+    found = Authentication(domainkeys=(domainkey(reason),))
+    (result,) = read(found).results
+    assert (result.method, result.result) == ("domainkeys", reason.result.value)
+    assert result.comments == (() if reason is DomainKeysReason.GOOD else (reason.text,))
+    assert found.temporary == (result.result == "temperror")

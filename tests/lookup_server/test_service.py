@@ -21,6 +21,7 @@ from exim_dkim.resolver import Answer, Question, Resolver, Trouble
 from lookup_server.look_up import EXIM_HEADER_LIMIT, INLINE, MAX_HEADER
 from lookup_server.request import RequestError, parse_request
 from lookup_server.service import Service
+from tests.support import domainkeys
 from tests.support.mail import BODY, HEADER, MESSAGE, NOW, record, resolver, signed
 
 ID = "1xUw9H-00013Q-2i"
@@ -682,3 +683,87 @@ def test_forged_fields() -> None:
     assert ask(service, request(b"", "forged"), request(b"", "foreign")) == ["unknown", "none"]
     cut = request(FORGED + b"X: " + b"y" * EXIM_HEADER_LIMIT, "forged")
     assert ask(service, cut) == ["unknown"]
+
+
+def test_domainkeys() -> None:
+    message = domainkeys.signed(GOOD)
+    dns = {**SPF, "_domainkey.example.org": "o=-"}
+    service = make_service(MemoryResolver(dns), "domainkeys_verify = true")
+    queries = ["domainkeys example.org", "domainkeys alice@example.org", "domainkeys other.example", "all"]
+    assert ask(service, *[request(message, query, **ENVELOPE) for query in queries]) == [
+        "good",
+        "good",
+        "unsigned",
+        'dkim=good dkim_domains="example.org" domainkeys=good domainkeys_domains="example.org" spf=pass senderid=pass'
+        " forged=0",
+    ]
+    assert ask(service, request(MESSAGE, "domainkeys example.org"), request(MESSAGE, "why domainkeys")) == [
+        "bad",
+        "bad: alice@example.org: there is no signature, but the domain says that it signs all mail (o=-)",
+    ]
+    (text,) = ask(service, request(message.replace(b"this is", b"that is"), "json"))
+    told = json.loads(text)
+    assert (told["domainkeys"], told["domainkeys_signatures"][0]["result"]) == ("bad", "fail")
+    assert told["domainkeys_signatures"][0]["signs_all"] is True
+
+
+@pytest.mark.parametrize("control", ["dkim_verify", "dk_verify"])
+def test_control_for_domainkeys(control: str) -> None:
+    service = make_service(MemoryResolver(SPF), "domainkeys_verify = true")
+    data = request(domainkeys.signed(), "domainkeys example.org").replace(b"dkim_verify", control.encode())
+    assert ask(service, data, data.replace(b"control", b"x")) == ["good", "unverified"]
+    field = ask(service, data.replace(b"domainkeys example.org", b"authres", 1))[0]
+    assert ("dkim=none" in field) == (control == "dkim_verify")
+
+
+def test_domainkeys_that_is_not_verified() -> None:
+    dns = MemoryResolver(SPF)
+    service = make_service(dns)
+    message = domainkeys.signed()
+    assert ask(service, request(message, "domainkeys example.org"), request(MESSAGE, "domainkeys example.org")) == [
+        "unverified",
+        "unsigned",
+    ]
+    assert "domainkeys" not in ask(service, request(message, "all", **ENVELOPE))[0]
+    assert not any("domainkey" in question.name for question in dns.asked)
+
+
+def test_dkim_and_domainkeys_share_the_body_of_the_spool(spool: Path) -> None:
+    """One piece of work, and both are remembered."""
+    header, _, body = domainkeys.signed(GOOD).partition(b"\r\n\r\n")
+    in_spool(spool, body)
+    service = spool_service(spool, MemoryResolver(SPF), "domainkeys_verify = true\nlookup_methods = dkim : domainkeys")
+    data = spool_request(spool, header + b"\r\n")
+    asked = [
+        data.replace(b"dkim example.org", query, 1) for query in (b"all", b"dkim a.example", b"domainkeys b.example")
+    ]
+    assert [reply.partition(" ")[0] for reply in ask(service, *asked)] == ["dkim=good", "unsigned", "unsigned"]
+    assert (service.counts["verified"], service.counts["remembered"]) == (1, 2)
+
+
+def test_large_messages_with_two_kinds_of_signatures() -> None:
+    message = domainkeys.signed(signed(HEADER + b"\r\n" + b"y" * INLINE))
+    service = make_service(MemoryResolver(SPF), "domainkeys_verify = true\nlookup_methods = dkim : domainkeys")
+    replies = ask(service, request(message, "all"), request(message, "all"), request(message + b"z", "all"))
+    assert [reply.split(" ")[::2] for reply in replies] == [
+        ["dkim=good", "domainkeys=good", "forged=0"],
+        ["dkim=good", "domainkeys=good", "forged=0"],
+        ["dkim=bad", "domainkeys=bad", "forged=0"],
+    ]
+    assert service.counts["verified"] == 2
+
+
+class SilentPolicy:
+    """Answers for keys, never for a policy."""
+
+    async def resolve(self, *questions: Question) -> Sequence[Answer]:
+        if any(question.name == "_domainkey.example.org" for question in questions):
+            await asyncio.Event().wait()
+        return await MemoryResolver(SPF).resolve(*questions)
+
+
+def test_dkim_does_not_wait_for_domainkeys_beyond_the_deadline() -> None:
+    options = "domainkeys_verify = true\nlookup_timeout = 1s\nlookup_methods = dkim : domainkeys"
+    service = make_service(SilentPolicy(), options)
+    (reply,) = ask(service, request(domainkeys.signed(GOOD), "all"))
+    assert reply == 'dkim=good dkim_domains="example.org" domainkeys=defer domainkeys_domains="" forged=0'

@@ -16,9 +16,10 @@ from exim_dkim.envelope import Envelope, parse_client
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.message import parse_message
-from exim_dkim.outcome import DkimReason, SenderIdReason, SpfReason
+from exim_dkim.outcome import DkimReason, DomainKeysReason, SenderIdReason, SpfReason
 from exim_dkim.resolver import Answer, Question, Resolver
 from exim_dkim.system.authenticate import INTERNAL, Authenticator, Policies, authserv_id, policies
+from tests.support import domainkeys
 from tests.support.mail import MESSAGE, NOW, record, resolver, signed
 
 GOOD = signed()
@@ -209,3 +210,30 @@ def test_senderid(method: Method, domain: str) -> None:
     verdict = found.senderid if method is Method.SENDERID else found.senderid_mfrom
     assert verdict
     assert (verdict.reason, verdict.domain) == (SenderIdReason.MATCHED_PASS, domain)
+
+
+def test_dkim_and_domainkeys_read_the_body_once() -> None:
+    message = domainkeys.signed(GOOD)
+    chunks: list[bytes] = []
+
+    async def run(text: bytes) -> Authentication:
+        parsed = parse_message(text)
+        authenticator = Authenticator(resolver(), Policies(domainkeys=domainkeys.POLICY), lambda: NOW)
+        begun = await authenticator.begin(parsed.fields, Envelope(), (Method.DKIM, Method.DOMAINKEYS), 10)
+        assert begun.wants_body
+        for chunk in parsed.body_chunks(9):
+            chunks.append(chunk)
+            begun.update(chunk)
+        return begun.finish()
+
+    found = asyncio.run(run(message))
+    assert reasons(found.dkim) == [DkimReason.GOOD]
+    assert [verdict.reason for verdict in found.domainkeys or ()] == [DomainKeysReason.GOOD]
+    found = asyncio.run(run(message.replace(b"this is", b"that is")))
+    assert reasons(found.dkim) == [DkimReason.BODY_HASH_MISMATCH]
+    assert [verdict.reason for verdict in found.domainkeys or ()] == [DomainKeysReason.SIGNATURE_MISMATCH]
+
+
+def test_domainkeys_is_off_until_it_is_wanted() -> None:
+    assert not policies(Settings()).domainkeys.accept_sha1
+    assert policies(Settings().replaced({"domainkeys_verify": b"true"})).domainkeys.accept_sha1
