@@ -96,6 +96,16 @@ def format_key_record(key_type: str, data: bytes, *, testing: bool = False, note
     return "; ".join(tags)
 
 
+def format_domainkeys_record(data: bytes, *, testing: bool = False) -> str:
+    """The text of a record for DomainKeys (RFC 4870 §3.2.3), which serves DKIM as well.
+
+    It has no v=, which DomainKeys did not know, and no g=: the empty one of old generators permitted every sending
+    address to DomainKeys and none to early DKIM.
+    """
+    tags = ["k=rsa", *(["t=y"] if testing else []), "p=" + binascii.b2a_base64(data, newline=False).decode("ascii")]
+    return "; ".join(tags)
+
+
 def _word(value: bytes) -> str:
     return value.decode("ascii", "replace").lower()
 

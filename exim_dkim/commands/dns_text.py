@@ -1,4 +1,4 @@
-"""A key record as text that people paste: zone-file form (RFC 1035 §5.1) and one line."""
+"""A key record as text that people paste: zone-file form (RFC 1035 §5.1), ours and that of gentxt.csh of dk-milter."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def zone_text(name: str, text: str, ttl: int = 3600) -> str:
         return f"{name}. {ttl} IN TXT {strings[0]}"
     lines = "\n".join(f"    {string}" for string in strings)
     return f"{name}. {ttl} IN TXT (\n{lines}\n    )"
+
+
+def gentxt_line(domain: str, selector: str, text: str) -> str:
+    """The TXT record in one line of a zone file whose origin is `domain`, as gentxt.csh of dk-milter printed it.
+
+    What is longer than 255 bytes is several strings, which gentxt.csh, with its keys of 512 bits, did not need.
+    """
+    strings = [text[i : i + MAX_STRING] for i in range(0, len(text), MAX_STRING)]
+    quoted = " ".join(f'"{_escaped(string).replace(";", chr(92) + ";")}"' for string in strings)
+    return f"{selector}._domainkey IN TXT {quoted} ; ----- DomainKey {selector} for {domain}"
 
 
 def _escaped(text: str) -> str:

@@ -127,3 +127,29 @@ def test_wrong_usage(arguments: tuple[str, ...], complaint: str) -> None:
 def test_internationalised_domain(tmp_path: Path) -> None:
     result = run_cli("genkey", "bücher.example", "s", "--type", "ed25519", "-o", tmp_path / "k")
     assert "s._domainkey.xn--bcher-kva.example." in result.stdout
+
+
+@pytest.mark.parametrize("testing", [False, True])
+def test_domainkeys(tmp_path: Path, testing: bool) -> None:
+    file = tmp_path / "key.pem"
+    flags = ("--domainkeys", "--testing") if testing else ("--domainkeys",)
+    result = run_cli("genkey", "example.org", "dk", "-o", file, *flags)
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stdout.splitlines() if "IN TXT" in line]
+    assert re.fullmatch(r'dk\._domainkey IN TXT ("[^"]+" ?)+; ----- DomainKey dk for example\.org', line)
+    assert line.startswith(
+        r'dk._domainkey IN TXT "k=rsa\; t=y\; p=' if testing else r'dk._domainkey IN TXT "k=rsa\; p='
+    )
+    question = Question("dk._domainkey.example.org", RecordType.TXT)
+    (answer,) = run(ZoneResolver(f"$ORIGIN example.org.\n$TTL 60\n{line}\n").resolve(question))
+    record = parse_key_record(answer.records[0])
+    assert record.data == load_private_key(file.read_bytes()).public_der()
+    assert record.testing is testing
+    assert record.permits(b"anybody")
+    assert "domainkeys_private_key" in result.stdout
+
+
+def test_domainkeys_have_rsa_keys_only(tmp_path: Path) -> None:
+    result = run_cli("genkey", "example.org", "dk", "-o", tmp_path / "key.pem", "--domainkeys", "--type", "ed25519")
+    assert result.exit_code == 2
+    assert "RSA keys only" in result.stderr
