@@ -14,8 +14,10 @@ from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.messages import message_environment, queued_environment, read_header
 from exim_dkim.commands.output import is_terminal, note, printable
+from exim_dkim.config.grammar import BUILT_IN_MACROS
+from exim_dkim.config.lines import Macros
 from exim_dkim.config.verification import verification_policy
-from exim_dkim.errors import ExpansionError
+from exim_dkim.errors import ConfigurationError, ExpansionError
 from exim_dkim.expansion import Environment, Value, expand, parse_template
 from exim_dkim.system.services import MessageServices
 
@@ -71,6 +73,8 @@ def command(
 ) -> None:
     """Expand each STRING and print its value; without STRING, each line of standard input.
 
+    Macros of the configuration file are replaced, and NAME=TEXT defines one, as with exim -be.
+
     Put a STRING in single quotes, so that the shell leaves its $ alone. An error shows the place with a caret.
     """
     settings = load_settings(config, macros)
@@ -84,9 +88,11 @@ def command(
         services = MessageServices(settings, open_resolver, authenticate)
         environment = message_environment(settings, read_header(message) if message else (), sender, services)
     working = dict(map(_assignment, assignments))
+    known = Macros({**BUILT_IN_MACROS, **_encoded(macros)})
+    known.texts.update(settings.macros)
     good = True
     for text in strings or _lines():
-        good = _show(text, environment, working, show_taint) and good
+        good = _take(text, known, environment, working, show_taint) and good
     click.get_current_context().exit(ExitStatus.OK if good else ExitStatus.BAD)
 
 
@@ -111,10 +117,31 @@ def _assignment(text: str) -> tuple[bytes, Value]:
     return name.encode(), Value(value.encode("utf-8", "surrogateescape"), tainted=False)
 
 
-def _show(text: str, environment: Environment, working: dict[bytes, Value], show_taint: bool) -> bool:
+def _encoded(macros: dict[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode("utf-8", "surrogateescape") for name, value in macros.items()}
+
+
+def _take(text: str, known: Macros, environment: Environment, working: dict[bytes, Value], show_taint: bool) -> bool:
+    """Define a macro, or replace the macros in a string and show it; True when nothing was wrong.
+
+    `exim -be` calls any line that begins with a capital a wrong definition; here only what has an equals sign is one.
+    """
+    line = text.encode("utf-8", "surrogateescape")
+    try:
+        if Macros.is_definition(line):
+            click.echo(f"Defined macro '{known.define(known.replace(line, begins=True)[0])}'")
+            return True
+        line, _ = known.replace(line, begins=False)
+    except ConfigurationError as error:
+        note(f"Failed: {error.message}")
+        return False
+    return _show(line, environment, working, show_taint)
+
+
+def _show(line: bytes, environment: Environment, working: dict[bytes, Value], show_taint: bool) -> bool:
     """Print the value of one string, or what is wrong with it; True when it has a value."""
     try:
-        value = expand(parse_template(text.encode("utf-8", "surrogateescape")), environment, working)
+        value = expand(parse_template(line), environment, working)
     except ExpansionError as error:
         note(f"Failed: {error.pointed()}")
         return False

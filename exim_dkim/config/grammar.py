@@ -60,12 +60,13 @@ def parse_configuration(
             raise ConfigurationError(f'malformed macro definition: "{name}" must begin with a capital letter')
         defined[name.encode()] = value.encode("utf-8", "surrogateescape")
     taken = _Taken()
-    for line in _Lines(text, file, read_include, defined):
+    lines = _Lines(text, file, read_include, defined)
+    for line in lines:
         try:
             taken.take(line)
         except ConfigurationError as error:
             raise (error if error.file else line.error(error.message)) from None
-    return Settings(taken.options, taken.named_lists, file, taken.profiles)
+    return Settings(taken.options, taken.named_lists, file, taken.profiles, lines.macros.texts)
 
 
 class _Lines(LogicalLines):

@@ -61,8 +61,7 @@ class LogicalLines:
     ) -> None:
         self._sources: list[_Source] = []
         self._read_include = read_include
-        self._macros: dict[bytes, bytes] = dict(macros or {})
-        self._fixed = frozenset(self._macros)  # from the command line: the file cannot change them
+        self.macros = Macros(macros or {})
         self._conditions: list[tuple[bool, bool]] = []  # (this branch is active, one has been so far)
         self._total = 0
         self._open(text, file)
@@ -101,7 +100,11 @@ class LogicalLines:
                 self._close()
                 continue
             source.number += 1
-            line, replaced = self._replace_macros(line.strip(_BLANKS), begins)
+            try:
+                line, replaced = self.macros.replace(line.strip(_BLANKS), begins)
+            except ConfigurationError as error:
+                raise self._error(error.message) from None
+            line = line.strip(_BLANKS) if replaced else line
             self._total += len(line)
             if self._total > MAX_TEXT:
                 raise self._error("configuration is too long")
@@ -118,22 +121,6 @@ class LogicalLines:
         source = self._sources.pop()
         if not self._sources and self._conditions:
             raise ConfigurationError("Unexpected end of configuration file: .endif missing", source.file, source.number)
-
-    def _replace_macros(self, line: bytes, begins: bool) -> tuple[bytes, bool]:
-        """Replace macros one after the other, in the order of their definition; a name being defined stays."""
-        if not self._macros or line == line.lower():  # a macro has a capital
-            return line, False
-        match = _ASSIGNMENT.match(line) if begins else None
-        start = match.end() if match else 0
-        head, rest = line[:start], line[start:]
-        replaced = False
-        for name, text in self._macros.items():
-            if name in rest:
-                if len(rest) + rest.count(name) * len(text) > MAX_LINE:
-                    raise self._error("line is too long")
-                rest = rest.replace(name, text)
-                replaced = True
-        return (head + rest).strip(_BLANKS) if replaced else line, replaced
 
     def _error(self, message: str) -> ConfigurationError:
         source = self._sources[-1]
@@ -183,26 +170,66 @@ class LogicalLines:
 
     def _define(self, line: Line) -> bool:
         """Take in `NAME = text` or `NAME == text`."""
-        match = _ASSIGNMENT.match(line.text)
+        try:
+            self.macros.define(line.text)
+        except ConfigurationError as error:
+            raise line.error(error.message) from None
+        return True
+
+
+class Macros:
+    """Names that stand for texts, in the order of their definition; those that are given cannot be redefined.
+
+    Faults raise ConfigurationError without a place.
+    """
+
+    def __init__(self, given: Mapping[bytes, bytes]) -> None:
+        self.texts = dict(given)
+        self._given = frozenset(given)
+
+    def replace(self, line: bytes, begins: bool) -> tuple[bytes, bool]:
+        """The line with the macros replaced one after the other, and whether there were any.
+
+        If the line `begins` a logical one, a name that it defines stays.
+        """
+        if not self.texts or line == line.lower():  # a macro has a capital
+            return line, False
+        match = _ASSIGNMENT.match(line) if begins else None
+        start = match.end() if match else 0
+        head, rest = line[:start], line[start:]
+        replaced = False
+        for name, text in self.texts.items():
+            if name in rest:
+                if len(rest) + rest.count(name) * len(text) > MAX_LINE:
+                    raise ConfigurationError("line is too long")
+                rest = rest.replace(name, text)
+                replaced = True
+        return head + rest if replaced else line, replaced
+
+    def define(self, line: bytes) -> str:
+        """Take in `NAME = text` or `NAME == text`. Returns the name."""
+        match = _ASSIGNMENT.match(line)
         if match is None:
-            raise line.error("malformed macro definition")
-        name = match[1]
-        text = line.text[match.end() :]
+            raise ConfigurationError("malformed macro definition")
+        name, text = match[1], line[match.end() :]
         again = text.startswith(b"=")
-        text = text[again:].lstrip(_BLANKS)
-        if name in self._fixed:
-            return True
         shown = name.decode()
-        if name in self._macros:
-            if not again:
-                raise line.error(f'macro "{shown}" is already defined (use "==" if you want to redefine it)')
-        elif again:
-            raise line.error(f'can\'t redefine an undefined macro "{shown}"')
-        for earlier in self._macros:
+        if name in self._given:
+            return shown
+        if name in self.texts and not again:
+            raise ConfigurationError(f'macro "{shown}" is already defined (use "==" if you want to redefine it)')
+        if again and name not in self.texts:
+            raise ConfigurationError(f'can\'t redefine an undefined macro "{shown}"')
+        for earlier in self.texts:
             if earlier != name and earlier in name:
-                raise line.error(
+                raise ConfigurationError(
                     f'"{shown}" cannot be defined as a macro because previously defined macro '
                     f'"{earlier.decode()}" is a substring'
                 )
-        self._macros[name] = text
-        return True
+        self.texts[name] = text[again:].strip(_BLANKS)
+        return shown
+
+    @staticmethod
+    def is_definition(line: bytes) -> bool:
+        """Whether a line is meant to define a macro."""
+        return _ASSIGNMENT.match(line) is not None

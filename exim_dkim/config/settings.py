@@ -32,7 +32,7 @@ class Setting:
 class Settings:
     """What a configuration file says. Not changed after it is made; `replaced` makes another."""
 
-    __slots__ = ("_set", "file", "named_lists", "profiles")
+    __slots__ = ("_set", "file", "macros", "named_lists", "profiles")
 
     def __init__(
         self,
@@ -40,11 +40,13 @@ class Settings:
         named_lists: Mapping[tuple[str, str], bytes] | None = None,
         file: str = "",
         profiles: Mapping[str, Mapping[str, Setting]] | None = None,
+        macros: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self._set = dict(options or {})
         self.named_lists = dict(named_lists or {})  # ("domain", "local_domains") -> its list
         self.file = file
         self.profiles = dict(profiles or {})  # name -> the options that it sets
+        self.macros = dict(macros or {})
 
     def text(self, name: str) -> bytes:
         """A string of either kind, as bytes; empty if it is not set and has no default."""
@@ -126,14 +128,15 @@ class Settings:
             except ConfigurationError as error:
                 raise ConfigurationError(error.message, source) from None
             options[name] = Setting(value, source, 0)
-        return Settings(options, self.named_lists, self.file, self.profiles)
+        return Settings(options, self.named_lists, self.file, self.profiles, self.macros)
 
     def with_profile(self, name: str) -> Settings:
         """The settings of a profile: what it sets, and for the rest the main part. Raises ConfigurationError."""
         if name not in self.profiles:
             known = ", ".join(self.profiles) or "none"
             raise ConfigurationError(f'profile "{name}" unknown (there are: {known})', self.file)
-        return Settings({**self._set, **self.profiles[name]}, self.named_lists, self.file, self.profiles)
+        options = {**self._set, **self.profiles[name]}
+        return Settings(options, self.named_lists, self.file, self.profiles, self.macros)
 
     def check_templates(self, names: Iterable[str] = OPTIONS) -> None:
         """Parse every expansion string, also of profiles; raises ConfigurationError for the first that is wrong."""

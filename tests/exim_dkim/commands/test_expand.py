@@ -55,6 +55,45 @@ def test_lines_that_go_on() -> None:
     assert run_cli("expand", stdin=lines).stdout == "no\nlast\n"
 
 
+def test_macros(tmp_path: Path) -> None:
+    """What `exim -be` printed for these lines, except that it takes `Text` for a wrong definition."""
+    config = tmp_path / "config"
+    config.write_text("AB = lower\nX_Y = ${lc:QQ}\n")
+    lines = ["xABx", "${lc:X_Y}", " AB", "QX=5", "QX", "QX==6 AB", "QX", "NEW = a b  ", "[NEW]", "bad =3", "ZZ", "Text"]
+    result = run_cli("expand", "-C", config, "-D", "ZZ=9", stdin="\n".join(lines).encode())
+    assert result.stdout.splitlines() == [
+        "xlowerx",
+        "qq",
+        " lower",
+        "Defined macro 'QX'",
+        "5",
+        "Defined macro 'QX'",
+        "6 lower",
+        "Defined macro 'NEW'",
+        "[a b]",
+        "bad =3",
+        "9",
+        "Text",
+    ]
+
+
+def test_wrong_macros(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("AB = lower\n")
+    result = run_cli("expand", "-C", config, "AB=2", "NO==3", "XAB=4", "AB")
+    assert result.exit_code == 1
+    assert result.stdout == "lower\n"
+    assert result.stderr.splitlines() == [
+        'Failed: macro "AB" is already defined (use "==" if you want to redefine it)',
+        'Failed: can\'t redefine an undefined macro "NO"',
+        'Failed: "XAB" cannot be defined as a macro because previously defined macro "AB" is a substring',
+    ]
+
+
+def test_macros_without_a_configuration() -> None:
+    assert run_cli("expand", "-D", "AB=x", "AB", "${listcount:_DKIM_SIGN_HEADERS}").stdout.startswith("x\n")
+
+
 def test_marks_of_taint() -> None:
     assert run_cli("expand", "--tainted", "$h_subject:", "x").stdout == "untainted: \nuntainted: x\n"
 
