@@ -18,20 +18,21 @@ from typing import Any, Final
 from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.spf.record import Select
+from exim_dkim.spf.record import MAX_NAME, MAX_NAMES, MAX_RECORD, Select, is_name, select_spf1
 from exim_dkim.spf.verdict import SpfPolicy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # an escape in a docstring of pyspf, which newer Pythons complain of
     import spf
 
-MAX_RECORD: Final = 4096
-"""Longest record that is evaluated, in bytes. RFC 7208 §3.4 wants 450; real ones reach two thousand."""
-MAX_NAMES: Final = 10
-"""How many MX or PTR names have their addresses looked up (RFC 7208 §4.6.4)."""
-MAX_DOMAIN: Final = 253
-"""Longest name that is asked for (RFC 7208 §7.3)."""
-
+_ANYBODY: Final = ipaddress.IPv4Address("192.0.2.1")
+_DEPENDENT: Final = "empty domain"  # what pyspf complains of when macros give nothing
+_MATCHED: Final = {
+    "pass": SpfReason.MATCHED_PASS,
+    "fail": SpfReason.MATCHED_FAIL,
+    "softfail": SpfReason.MATCHED_SOFTFAIL,
+    "neutral": SpfReason.MATCHED_NEUTRAL,
+}
 _EXPLANATIONS = dict.fromkeys(spf.EXPLANATIONS, "")
 
 
@@ -226,7 +227,7 @@ class Query(spf.query):  # type: ignore[misc]
     def expand(self, s: str, stripdot: bool = True) -> str:
         """The text with its macros expanded; a domain is shortened from the left until DNS can hold it."""
         result = str(super().expand(s, stripdot))
-        while stripdot and len(result) > MAX_DOMAIN and "." in result:
+        while stripdot and len(result) > MAX_NAME and "." in result:
             result = result.partition(".")[2]
         return result
 
@@ -245,16 +246,44 @@ class Query(spf.query):  # type: ignore[misc]
             pass  # RFC 7208 §6.2: as if there was no exp=
         return ""
 
-    def reason(self, error: spf.PermError | None) -> SpfReason:
-        """Why the outcome is an error; `error` is what pyspf kept."""
+    def run(self, record: str | None = None) -> SpfReason:
+        """Why the evaluation ends; it counts when nothing is missing. `mechanism`, `text` and `detail` say more.
+
+        `record` is taken for that of the domain, which is otherwise looked for among the answers.
+        """
+        self.text = self.detail = ""
+        try:
+            result, _, pending = self.check(record)
+        except Exception as crash:  # noqa: BLE001 - a record has found a hole in pyspf
+            self.mechanism, self.detail = "", f"pyspf: {type(crash).__name__}"
+            return SpfReason.BAD_SYNTAX
+        matched: Any = self.mechanism
+        self.mechanism = matched or ""
+        if result in ("permerror", "temperror"):
+            self.mechanism, self.detail = "", str(self.perm_error or self.prob)
+            return self._reason()
+        if result == "none":
+            return SpfReason.NXDOMAIN if self.nxdomain else SpfReason.NO_RECORD
+        if matched is None:
+            return SpfReason.NO_MATCH
+        if result == "fail" and pending:
+            self.text = self.explain(pending)
+        return _MATCHED[result]
+
+    def _reason(self) -> SpfReason:
+        """Why it is an error."""
         if self.fault is not None:
             return self.fault.reason
-        if error is not None and str(error.msg).startswith("redirect domain has no SPF record"):
+        if str(self.prob).startswith("redirect domain has no SPF record"):
             return SpfReason.REDIRECT_WITHOUT_RECORD
         return SpfReason.BAD_SYNTAX
 
 
-def is_name(name: str) -> bool:
-    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
-    labels = name.split(".")
-    return len(name) <= MAX_DOMAIN and all(labels) and max(map(len, labels)) < 64
+def syntax_fault(terms: str) -> str | None:
+    """What is wrong with these terms whoever is evaluated by them; None when that depends, or nothing is."""
+    query = Query(_ANYBODY, "helo.example", ("local", "domain.example"), {}, SpfPolicy(), select_spf1)
+    query.p = "unknown"
+    reason = query.run(f"v=spf1 {terms}")
+    if reason is not SpfReason.BAD_SYNTAX or query.missing or query.detail.startswith(_DEPENDENT):
+        return None
+    return query.detail

@@ -1,10 +1,26 @@
-"""Which TXT records at a domain are the SPF record (RFC 7208 §4.5)."""
+"""SPF records: which TXT records are one (RFC 7208 §4.5), and what those of the plain kind say (§4.6, §5, §6).
+
+A record is plain when nothing in it could be understood in two ways. Whatever else there is, errors included, has no
+`Record`; pyspf says what it means.
+"""
 
 from __future__ import annotations
 
+import enum
+import re
 from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
-_VERSION = b"v=spf1"
+from exim_dkim.outcome import SpfReason
+from exim_dkim.spf.macros import DOMAIN_LETTERS, MacroString, parse_macros
+
+_VERSION: Final = b"v=spf1"
+MAX_RECORD: Final = 4096
+"""Longest record that is evaluated, in bytes. RFC 7208 §3.4 wants 450; real ones reach two thousand."""
+MAX_NAME: Final = 253
+"""Longest name that is asked for (RFC 7208 §7.3)."""
+MAX_NAMES: Final = 10
+"""How many MX or PTR names have their addresses looked up (RFC 7208 §4.6.4)."""
 
 Select = Callable[[Sequence[bytes]], Sequence[bytes]]
 """From the TXT records of one domain to the SPF records among them, each without its version part.
@@ -19,3 +35,187 @@ def select_spf1(records: Sequence[bytes]) -> Sequence[bytes]:
     return [
         record[size:] for record in records if record[:size].lower() == _VERSION and record[size : size + 1] in b" "
     ]
+
+
+class Kind(enum.Enum):
+    """The mechanisms."""
+
+    ALL = "all"
+    IP4 = "ip4"
+    IP6 = "ip6"
+    A = "a"
+    MX = "mx"
+    PTR = "ptr"
+    EXISTS = "exists"
+    INCLUDE = "include"
+
+
+class Target(NamedTuple):
+    """A domain-spec: a `name`, or a `template` that gives one."""
+
+    name: str = ""
+    template: MacroString | None = None
+
+
+class Term(NamedTuple):
+    """A mechanism: `reason` when it matches; `text` as written.
+
+    `target`: None stands for the current domain. `network`: the first bits of an address, as a number, and `shift` how
+    many bits do not matter; `shift6` for IPv6 where a term is for both.
+    """
+
+    kind: Kind
+    reason: SpfReason
+    text: str
+    target: Target | None = None
+    network: int = 0
+    shift: int = 0
+    shift6: int = 0
+
+
+class Record(NamedTuple):
+    """A plain record. `asking`: the terms that ask DNS for a name known before, up to the one that always matches."""
+
+    terms: tuple[Term, ...]
+    asking: tuple[Term, ...] = ()
+    redirect: Target | None = None
+    exp: Target | None = None
+
+
+class Fault(NamedTuple):
+    """Why there is no record that can be used."""
+
+    reason: SpfReason
+    detail: str = ""
+
+
+_REASONS = {
+    "": SpfReason.MATCHED_PASS,
+    "+": SpfReason.MATCHED_PASS,
+    "-": SpfReason.MATCHED_FAIL,
+    "~": SpfReason.MATCHED_SOFTFAIL,
+    "?": SpfReason.MATCHED_NEUTRAL,
+}
+_ASKING = (Kind.A, Kind.MX, Kind.EXISTS, Kind.INCLUDE)
+_ONCE = ("redirect", "exp")
+_SPECIAL = ("redirect", "exp", "default", "op")  # in capitals pyspf does not know them; it once had the last two
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LENGTH = r"(0|[1-9][0-9]{0,2})"
+_MECHANISM: Final = re.compile(r"([+?~-]?)(all|ip4|ip6|a|mx|ptr|exists|include)([:/].*)?", re.IGNORECASE)
+_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=([!-~]*)")
+_IP4: Final = re.compile(rf":({_OCTET}(?:\.{_OCTET}){{3}})(?:/{_LENGTH})?")
+_IP6: Final = re.compile(rf":([0-9a-f:]+)(?:/{_LENGTH})?", re.IGNORECASE)
+_DUAL: Final = re.compile(rf"(:[^/]+)?(?:/{_LENGTH})?(?://{_LENGTH})?")
+_LABELS: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LITERAL: Final = re.compile(r"[A-Za-z0-9_.-]*")
+_TOP: Final = re.compile(r"\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def parse_record(text: str) -> Record | None:
+    """The record with these terms, written without the version; None when it is not plain."""
+    terms: list[Term] = []
+    modifiers: dict[str, str] = {}
+    for written in filter(None, text.split(" ")):
+        modifier = _MODIFIER.fullmatch(written)
+        if modifier is None:
+            term = _parse_mechanism(written)
+            if term is None:
+                return None
+            terms.append(term)
+        elif not _is_plain_modifier(modifier[1], modifier[2]) or modifier[1] in _ONCE and modifier[1] in modifiers:
+            return None
+        else:
+            modifiers[modifier[1]] = modifier[2]
+    return _with_modifiers(tuple(terms), modifiers)
+
+
+def _with_modifiers(terms: tuple[Term, ...], modifiers: dict[str, str]) -> Record | None:
+    targets = {name: parse_target(modifiers[name]) for name in _ONCE if name in modifiers}
+    if None in targets.values():
+        return None
+    asking = []
+    for term in terms:
+        if term.kind is Kind.ALL:
+            break
+        if term.kind in _ASKING and (term.target is None or term.target.name):
+            asking.append(term)
+    return Record(terms, tuple(asking), targets.get("redirect"), targets.get("exp"))
+
+
+def _is_plain_modifier(name: str, value: str) -> bool:
+    """Whether it is one that is known, or one to be ignored."""
+    return name in _ONCE or ("%" not in value and name.lower() not in _SPECIAL)
+
+
+def _parse_mechanism(written: str) -> Term | None:
+    found = _MECHANISM.fullmatch(written)
+    if found is None:
+        return None
+    kind, reason, rest = Kind(found[2].lower()), _REASONS[found[1]], found[3] or ""
+    match kind:
+        case Kind.ALL:
+            return None if rest else Term(kind, reason, written)
+        case Kind.IP4 | Kind.IP6:
+            return _parse_network(kind, reason, written, rest)
+        case Kind.A | Kind.MX:
+            return _parse_dual(kind, reason, written, rest)
+        case Kind.PTR | Kind.EXISTS | Kind.INCLUDE:
+            if not rest:
+                return Term(kind, reason, written) if kind is Kind.PTR else None
+            target = parse_target(rest[1:]) if rest[0] == ":" else None
+            return Term(kind, reason, written, target) if target else None
+
+
+def _parse_network(kind: Kind, reason: SpfReason, written: str, rest: str) -> Term | None:
+    import ipaddress
+
+    bits = 32 if kind is Kind.IP4 else 128
+    found = (_IP4 if kind is Kind.IP4 else _IP6).fullmatch(rest)
+    if found is None:
+        return None
+    length = bits if found[2] is None else int(found[2])
+    try:
+        number = int(ipaddress.IPv4Address(found[1]) if kind is Kind.IP4 else ipaddress.IPv6Address(found[1]))
+    except ValueError:
+        return None
+    return Term(kind, reason, written, None, number >> (bits - length), bits - length) if length <= bits else None
+
+
+def _parse_dual(kind: Kind, reason: SpfReason, written: str, rest: str) -> Term | None:
+    found = _DUAL.fullmatch(rest)
+    if found is None:
+        return None
+    length, length6 = int(found[2] or 32), int(found[3] or 128)
+    if length > 32 or length6 > 128:
+        return None
+    target = parse_target(found[1][1:]) if found[1] else None
+    if found[1] and target is None:
+        return None
+    return Term(kind, reason, written, target, 0, 32 - length, 128 - length6)
+
+
+def parse_target(text: str) -> Target | None:
+    """A domain-spec; None when it is not plain."""
+    if _LABELS.fullmatch(text):
+        if len(text) > MAX_NAME or text.rpartition(".")[2].isdigit():
+            return None
+        return Target(text)
+    template = parse_macros(text, DOMAIN_LETTERS)
+    if not template:
+        return None
+    literals = [part for part in template if isinstance(part, str)]
+    if len(literals) == len(template) or not all(map(_LITERAL.fullmatch, literals)):
+        return None
+    last = template[-1]
+    if isinstance(last, str):
+        dot = last.rfind(".")
+        if dot < 0 or not _TOP.fullmatch(last, dot) or last[dot + 1 :].isdigit():
+            return None
+    return Target("", template)
+
+
+def is_name(name: str) -> bool:
+    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
+    labels = name.split(".")
+    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64

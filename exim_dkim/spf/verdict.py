@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exim_dkim.outcome import SpfReason, SpfResult
 
@@ -25,8 +26,7 @@ class SpfPolicy:
     receiver: str = "unknown"  # what `%{r}` of an explanation gives: the name of this host
 
 
-@dataclass(frozen=True, slots=True)
-class SpfVerdict:
+class SpfVerdict(NamedTuple):
     """What was found about one identity. All text in it is printable ASCII.
 
     `domain`: the domain of `sender`, the address that was evaluated. `mechanism`: what matched, as written; empty if

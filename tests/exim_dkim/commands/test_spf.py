@@ -70,6 +70,7 @@ def test_both_identities_and_the_trace(zone: Path) -> None:
         ["mail.example.org", "A"],
         ["example.org", "TXT"],
         ["_spf.example.net", "TXT"],
+        ["example.org", "MX"],
     ]
     assert trace[1][3] == "198.51.100.7"
     assert trace[3][3] == '"v=spf1 ip4:203.0.113.5 -all"'

@@ -1,0 +1,59 @@
+"""Records as they are evaluated, kept from one evaluation to the next by the text of the TXT records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from exim_dkim.outcome import SpfReason
+from exim_dkim.spf.record import MAX_RECORD, Fault, Record, Select, parse_record
+
+MAX_KEPT: Final = 4 << 20
+"""How much text of TXT records is kept, in bytes; what is made of it takes about forty times that at the very worst."""
+
+Compiled = Record | Fault | None
+"""What the records of a domain come to; None when only pyspf can tell, and not before it evaluates them."""
+
+
+class RecordCache:
+    """What was made of records before; the oldest are forgotten."""
+
+    def __init__(self, longest: int = MAX_KEPT) -> None:
+        self._kept: dict[tuple[Select, Sequence[bytes]], Compiled] = {}
+        self._size = 0
+        self._longest = longest
+
+    def get(self, records: Sequence[bytes], select: Select) -> Compiled:
+        """What the TXT records of a domain come to."""
+        key = (select, records)
+        try:
+            return self._kept[key]
+        except KeyError:
+            compiled = compile_records(records, select)
+        self._size += sum(map(len, records))
+        self._kept[key] = compiled
+        while self._size > self._longest:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._size -= sum(map(len, oldest[1]))
+        return compiled
+
+
+def compile_records(records: Sequence[bytes], select: Select) -> Compiled:
+    """What the TXT records of a domain come to (RFC 7208 §4.5, §4.6)."""
+    selected = select(records)
+    if len(selected) != 1:
+        return Fault(SpfReason.SEVERAL_RECORDS if selected else SpfReason.NO_RECORD)
+    record = selected[0]
+    if len(record) > MAX_RECORD:
+        return Fault(SpfReason.RECORD_TOO_LONG, f"{len(record)} bytes; the limit is {MAX_RECORD}")
+    if not record.isascii():
+        return Fault(SpfReason.NOT_ASCII)
+    text = record.decode("ascii")
+    plain = parse_record(text)
+    if plain is not None:
+        return plain
+    from exim_dkim.spf.pyspf import syntax_fault
+
+    wrong = syntax_fault(text)
+    return None if wrong is None else Fault(SpfReason.BAD_SYNTAX, wrong)

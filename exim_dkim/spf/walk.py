@@ -1,0 +1,314 @@
+"""The evaluation of plain records (RFC 7208 §4.6-§6), term by term.
+
+`Walk.run` returns the reason that it comes to, or None when it meets something that pyspf has to judge; the answers
+that were fetched are then in `known`. Results are those of pyspf, with which the tests compare them, but for this: a
+macro is expanded when its term is reached, and not before.
+
+DNS: the questions of a record's terms are asked together when the first of them is reached, so that time does not grow
+with their number; so are the addresses of all MX hosts, and of all names of the client. At most `max_lookups` answers
+are fetched that nothing comes to need.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+from exim_dkim.envelope import ClientAddress
+from exim_dkim.outcome import SpfReason
+from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
+from exim_dkim.spf.compiled import RecordCache
+from exim_dkim.spf.macros import TEXT_LETTERS, expand_macros, parse_macros
+from exim_dkim.spf.record import (
+    MAX_NAME,
+    MAX_NAMES,
+    MAX_RECORD,
+    Fault,
+    Kind,
+    Record,
+    Select,
+    Target,
+    Term,
+    is_name,
+)
+from exim_dkim.spf.verdict import SpfPolicy
+
+Clock = Callable[[], float]
+
+_CACHE = RecordCache()
+_ALL, _IP4, _IP6, _A, _MX, _PTR, _EXISTS, _INCLUDE = Kind
+_TXT = RecordType.TXT
+_ASKED4 = {_A: RecordType.A, _MX: RecordType.MX, _EXISTS: RecordType.A, _INCLUDE: RecordType.TXT}
+_ASKED6 = {**_ASKED4, _A: RecordType.AAAA}
+_NONE = (SpfReason.NO_RECORD, SpfReason.NXDOMAIN)
+
+
+@functools.lru_cache(maxsize=4096)
+def _question(name: str, record_type: RecordType) -> Question:
+    return Question(name.lower(), record_type)
+
+
+class Stop(Exception):
+    """Evaluation ends here, with an error."""
+
+    def __init__(self, reason: SpfReason, detail: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class NotPlain(Exception):
+    """Something that pyspf has to judge."""
+
+
+class Walk:
+    """One evaluation. When `run` has ended, the other attributes say how."""
+
+    def __init__(
+        self,
+        client: ClientAddress,
+        helo: str,
+        address: tuple[str, str],
+        resolver: Resolver,
+        policy: SpfPolicy,
+        select: Select,
+        clock: Clock | None,
+    ) -> None:
+        self.known: dict[Question, Answer] = {}
+        self.lookups = 0
+        self.void_lookups = 0
+        self.mechanism = ""
+        self.text = ""
+        self.detail = ""
+        self._client = client
+        self._helo = helo
+        self._local, self._sender_domain = address
+        self._resolver = resolver
+        self._policy = policy
+        self._select = select
+        self._clock = clock
+        self._end = clock() + policy.timeout if clock is not None else 0.0
+        self._is4 = client.version == 4
+        self._asked = _ASKED4 if self._is4 else _ASKED6
+        self._number = int(client)
+        self._explanation: Target | None = None
+        self._explained = ""  # the domain whose record has it
+        self._spare = policy.max_lookups  # how many answers may still be fetched in advance
+        self._values: dict[str, str] | None = None
+
+    async def run(self) -> SpfReason | None:
+        """Why it ended; None when pyspf has to judge."""
+        domain = self._sender_domain
+        try:
+            reason = await self._check(domain, _question(domain, _TXT), True)
+            if reason is SpfReason.MATCHED_FAIL and self._explanation is not None:
+                await self._explain(self._explanation)
+        except Stop as stop:
+            self.detail = stop.detail
+            return stop.reason
+        except NotPlain:
+            return None
+        return reason
+
+    # --- DNS
+
+    async def fetch(self, questions: Sequence[Question]) -> None:
+        """Ask, and keep the answers."""
+        if self._clock is not None and self._clock() > self._end:
+            raise Stop(SpfReason.TIME_LIMIT, f"{self._policy.timeout:g}s")
+        for question, answer in zip(questions, await self._resolver.resolve(*questions), strict=True):
+            self.known[question] = answer
+
+    async def _answer(self, question: Question) -> Answer:
+        if question not in self.known:
+            await self.fetch((question,))
+        return self.known[question]
+
+    def _records(self, answer: Answer) -> Sequence[bytes]:
+        """The records; DNS trouble and too many look-ups without an answer end the evaluation."""
+        if answer.records:
+            return answer.records
+        trouble = answer.trouble
+        if trouble is Trouble.SERVFAIL or trouble is Trouble.TIMEOUT:
+            raise Stop(SpfReason[trouble.name], f"{answer.question.name} {answer.question.type.name}")
+        self.void_lookups += 1
+        if self.void_lookups > self._policy.max_void_lookups:
+            raise Stop(SpfReason.TOO_MANY_VOID_LOOKUPS, f"more than {self._policy.max_void_lookups}")
+        return ()
+
+    def _count(self) -> None:
+        self.lookups += 1
+        if self.lookups > self._policy.max_lookups:
+            raise Stop(SpfReason.TOO_MANY_LOOKUPS, f"more than {self._policy.max_lookups}")
+
+    # --- Records
+
+    async def _check(self, domain: str, question: Question, top: bool) -> SpfReason:
+        """What the record of a domain says of the client (RFC 7208 §4.3-§4.7)."""
+        answer = self.known.get(question) or await self._answer(question)
+        if not self._records(answer):
+            return SpfReason.NXDOMAIN if answer.trouble is Trouble.NXDOMAIN else SpfReason.NO_RECORD
+        record = _CACHE.get(answer.records, self._select)
+        if record is None:
+            raise NotPlain
+        if isinstance(record, Fault):
+            if record.reason is SpfReason.NO_RECORD:
+                return record.reason
+            raise Stop(record.reason, f"{domain}: {record.detail}" if record.detail else domain)
+        if top:
+            self._explanation, self._explained = record.exp, domain
+        if record.redirect is not None:
+            self._count()
+        number, is4 = self._number, self._is4
+        for term in record.terms:
+            kind = term.kind
+            if kind is _IP4:
+                matches = is4 and number >> term.shift == term.network
+            elif kind is _IP6:
+                matches = not is4 and number >> term.shift == term.network
+            else:
+                matches = kind is _ALL or await self._ask(term, record, domain)
+            if matches:
+                if top:
+                    self.mechanism = term.text
+                return term.reason
+        if record.redirect is not None:
+            return await self._redirect(record.redirect, domain, top)
+        return SpfReason.NO_MATCH
+
+    async def _redirect(self, target: Target, domain: str, top: bool) -> SpfReason:
+        """RFC 7208 §6.1."""
+        name = target.name or self._expand(target, domain)
+        reason = SpfReason.NO_RECORD
+        if is_name(name):
+            reason = await self._check(name, _question(name, _TXT), top)
+        if reason in _NONE:
+            raise Stop(SpfReason.REDIRECT_WITHOUT_RECORD, name)
+        return reason
+
+    # --- Terms that ask DNS (RFC 7208 §5)
+
+    async def _ask(self, term: Term, record: Record, domain: str) -> bool:
+        """Whether the term matches."""
+        self._count()
+        kind, target = term.kind, term.target
+        if kind is _PTR:
+            return await self._ptr(target, domain)
+        name = domain if target is None else target.name or self._expand(target, domain)
+        if not is_name(name):
+            if kind is _INCLUDE:
+                raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
+            return False
+        question = _question(name, self._asked[kind])
+        answer = self.known.get(question)
+        if answer is None:
+            await self._fetch_ahead(question, record, domain)
+            answer = self.known[question]
+        if kind is _INCLUDE:
+            return await self._include(term, name, question)
+        records = self._records(answer)
+        if kind is _EXISTS:
+            return bool(records)
+        if kind is _MX:
+            records = await self._mx_addresses(records, name)
+        return self._is_among(records, term.shift if self._is4 else term.shift6)
+
+    async def _fetch_ahead(self, question: Question, record: Record, domain: str) -> None:
+        """Fetch the answer, and with it those that the terms behind it will ask for."""
+        questions = {question: None}
+        for term in record.asking:
+            if len(questions) > self._spare:
+                break
+            other = _question(domain if term.target is None else term.target.name, self._asked[term.kind])
+            if other not in self.known:
+                questions[other] = None
+        self._spare -= len(questions) - 1
+        await self.fetch(tuple(questions))
+
+    async def _include(self, term: Term, name: str, question: Question) -> bool:
+        """RFC 7208 §5.2."""
+        reason = await self._check(name, question, False)
+        if reason in _NONE:
+            raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
+        return reason is SpfReason.MATCHED_PASS
+
+    def _is_among(self, addresses: Iterable[bytes], shift: int) -> bool:
+        wanted = self._number >> shift
+        return wanted in [int.from_bytes(address, "big") >> shift for address in addresses]
+
+    async def _mx_addresses(self, records: Sequence[bytes], name: str) -> list[bytes]:
+        """The addresses of all hosts (RFC 7208 §5.4)."""
+        if len(records) > MAX_NAMES:
+            raise Stop(SpfReason.TOO_MANY_MX, f"{name} has {len(records)}")
+        hosts = [record.partition(b" ")[2].decode("ascii", "replace").lower() for record in records]
+        answers = await self._addresses(hosts)
+        return [address for answer in answers for address in self._records(answer)]
+
+    async def _addresses(self, hosts: Iterable[str]) -> list[Answer]:
+        """The answers for all names that are names, in order."""
+        questions = [_question(host, self._asked[_A]) for host in hosts if is_name(host)]
+        missing = [question for question in dict.fromkeys(questions) if question not in self.known]
+        if missing:
+            await self.fetch(missing)
+        return [self.known[question] for question in questions]
+
+    async def _ptr(self, target: Target | None, domain: str) -> bool:
+        """RFC 7208 §5.5: DNS trouble is no match."""
+        wanted = (domain if target is None else target.name or self._expand(target, domain)).lower()
+        answer = await self._answer(Question(self._client.reverse_pointer, RecordType.PTR))
+        if answer.trouble is not None and answer.trouble.temporary:
+            return False
+        names = [record.decode("ascii", "replace").lower() for record in self._records(answer)[:MAX_NAMES]]
+        matching = False
+        for found in await self._addresses(names):
+            if found.trouble is not None and found.trouble.temporary:
+                continue
+            if self._is_among(self._records(found), 0):
+                name = found.question.name
+                matching = matching or name == wanted or name.endswith("." + wanted)
+        return matching
+
+    # --- Macros
+
+    def _macro_values(self, domain: str) -> dict[str, str]:
+        if self._values is None:
+            client = self._client
+            digits = client.exploded.replace(":", "").upper()
+            self._values = {
+                "s": f"{self._local}@{self._sender_domain}",
+                "l": self._local,
+                "o": self._sender_domain,
+                "i": str(client) if self._is4 else ".".join(digits),
+                "v": "in-addr" if self._is4 else "ip6",
+                "h": self._helo,
+                "c": str(client),
+                "r": self._policy.receiver,
+            }
+        self._values["d"] = domain
+        return self._values
+
+    def _expand(self, target: Target, domain: str) -> str:
+        """The domain that a template gives, shortened from the left until DNS can hold it (RFC 7208 §7.3)."""
+        assert target.template is not None
+        name = expand_macros(target.template, self._macro_values(domain)).removesuffix(".")
+        while len(name) > MAX_NAME and "." in name:
+            name = name.partition(".")[2]
+        if not name:
+            raise Stop(SpfReason.BAD_SYNTAX, "macros give an empty domain")
+        return name
+
+    async def _explain(self, target: Target) -> None:
+        """Set `text` to what the domain says about a fail (RFC 7208 §6.2); errors leave it empty."""
+        domain = self._explained
+        name = target.name or self._expand(target, domain)
+        if not is_name(name):
+            return
+        records = (await self._answer(_question(name, _TXT))).records
+        if len(records) != 1 or len(records[0]) > MAX_RECORD or not records[0].isascii():
+            return
+        template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
+        if template is None:
+            raise NotPlain
+        values = self._macro_values(domain)
+        values["t"] = str(int(self._clock())) if self._clock is not None else "0"
+        self.text = expand_macros(template, values)
