@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from exim_dkim.config.settings import Settings
-from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.files import read_configuration
 from exim_dkim.system.listeners import Listener, close_listeners, open_listeners
 from exim_dkim.system.logs import configure_log
+from exim_dkim.system.pidfile import remove_pid_file, write_pid_file
 from exim_dkim.system.preload import preload
 from exim_dkim.system.privileges import drop_privileges, wanted_account
 from lookup_server.server import Server
@@ -31,32 +30,17 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
     account = wanted_account(settings)
     configure_log(settings, foreground, "lookup_server")
     listeners = open_listeners(settings, account, os.environ)
-    pid_file = settings.string("pid_file_path")
     try:
-        _write_pid(pid_file, settings)
+        write_pid_file(settings)
         if account is not None:
             preload(("lookup_server",))
         drop_privileges(account)
         asyncio.run(_serve(settings, read, listeners))
     finally:
         close_listeners(listeners)
-        if pid_file:
-            with suppress(OSError):
-                os.unlink(pid_file)
+        remove_pid_file(settings)
     return 0
 
 
 async def _serve(settings: Settings, read: Callable[[], Settings], listeners: list[Listener]) -> None:
     await Server(settings, read).serve(listeners)
-
-
-def _write_pid(path: str, settings: Settings) -> None:
-    if not path:
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{os.getpid()}\n")
-    except OSError as error:
-        place = settings.place("pid_file_path")
-        raise ConfigurationError(f"pid_file_path: {path}: {error.strerror}", *place) from None

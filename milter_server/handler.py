@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import IntFlag
-from typing import Any, ClassVar
+from typing import Any
 
 from milter_server.message import Connection, Header, Recipient, Stage, Transaction
 from milter_server.response import CONTINUE, TEMPFAIL, Action, Changes, Response
@@ -101,7 +101,7 @@ class MessageHandler:
 class Filter:
     """One filter, which serves many connections."""
 
-    name: ClassVar[str] = "milter"
+    name: str = "milter"
     """For the log."""
     actions: Action = Action(0)
     """What it may do with messages. An MTA that cannot do all of it is not served."""

@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "check": ("check", "Check this installation: configuration, keys, permissions, socket."),
     "exim-config": ("exim_config", "Print the text to paste into Exim's configuration."),
     "serve": ("serve", "Run the look-up server that Exim asks."),
+    "milter": ("milter", "Serve filters to Sendmail and Postfix (milter protocol)."),
     "lookup": ("lookup", "Ask a running look-up server, as Exim does."),
     "verify": ("verify", "Verify messages: files, mailboxes, standard input."),
     "spf": ("spf", "Judge by SPF what a client claims, and show why."),

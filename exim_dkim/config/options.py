@@ -44,7 +44,10 @@ class Option(NamedTuple):
 
 
 # The server's options, and where its log goes: there is one server.
-_MAIN_ONLY = ("authserv_id", "dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_")
+_MAIN_ONLY = (
+    "authserv_id", "dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_",
+    "milter_filters",
+)  # fmt: skip
 
 
 _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
@@ -97,6 +100,35 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("lookup_cache_size", "integer", "200", "how many messages' results are kept"),
     ("lookup_spool_directories", "list", "/var/spool/exim4 : /var/spool/exim", "spools that may be read"),
     ("lookup_spool_over_inet", "boolean", "false", "read the spool for clients that come over TCP, too"),
+    # Milters. Every one may differ from filter to filter: a filter is a profile.
+    ("milter_filters", "list", None, "profiles that `exim-dkim milter` serves; unset: those named as the programs are"),
+    ("milter_listen", "string", None, "sockets, blanks between: inet:PORT@HOST, inet6:PORT@HOST, unix:PATH"),
+    ("milter_socket_mode", "octal", "0660", "mode of the Unix sockets"),
+    ("milter_socket_owner", "string", None, "owner of the Unix sockets"),
+    ("milter_socket_group", "string", None, "group of the Unix sockets: Postfix, or Sendmail, must be in it"),
+    ("milter_methods", "list", None, "spf, senderid, domainkeys, dkim; unset: what the profile's name says"),
+    ("milter_mode", "string", "sv", "s signs, v verifies, sv does both"),
+    ("milter_domains", "string", None, "whose mail is signed: domains, *.DOMAIN, /FILE; blanks between"),
+    ("milter_subdomains", "boolean", "false", "sign mail of subdomains of milter_domains, too"),
+    ("milter_key_list", "string", None, "file with a key for each author, instead of milter_domains"),
+    ("milter_internal_hosts", "string", "127.0.0.1 ::1", "clients whose mail is signed: hosts, networks, /FILE"),
+    ("milter_external_hosts", "string", None, "strangers that may send as milter_domains: no warning"),
+    ("milter_daemons", "string", None, "names of the MTA's daemons ({daemon_name}) whose mail is signed"),
+    ("milter_macros", "string", None, "macros of the MTA, NAME or NAME=VALUE, that mean: sign"),
+    ("milter_peers", "string", None, "clients whose mail is left alone; ! takes some out"),
+    ("milter_exempt_domains", "string", None, "mail whose author or sender is in these domains is not verified"),
+    ("milter_trusted_results", "list", None, "methods of filters before this one: what they report stays"),
+    ("milter_actions", "string", None, "CAUSE=ACTION: what becomes of mail with a bad signature, or none"),
+    ("milter_senderid_reject", "integer", "0", "0 to 5: what SPF and Sender ID must say for mail to be refused"),
+    ("milter_dns_softfail", "boolean", "false", "milter_senderid_reject takes DNS trouble for softfail: no deferral"),
+    ("milter_reject_text", "string", None, "text of refusals; %a address, %e why, %i client, %t method"),
+    ("milter_quarantine", "boolean", "false", "have mail held where it would be refused"),
+    ("milter_test_mode", "boolean", "false", "refuse nothing, only record"),
+    ("milter_require_fields", "boolean", "false", "security: Date and From once, others at most once"),
+    ("milter_identification", "boolean", "false", "add a field that names this filter"),
+    ("milter_log_why", "boolean", "false", "log why mail was not signed"),
+    ("milter_quiet", "boolean", "false", "no line for each message in the log"),
+    ("milter_restart", "boolean", "false", "start again after a crash"),
     ("user", "string", None, "run as this user"),
     ("group", "string", None, "run as this group"),
     ("pid_file_path", "string", None, "file to hold the process id"),

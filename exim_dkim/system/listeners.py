@@ -47,43 +47,47 @@ class Listener(NamedTuple):
                 os.unlink(self.name)
 
 
-class Wanted(NamedTuple):
-    """Sockets that an option asks for: `option` is set in `settings`, `items` are its elements, `parse` reads one.
+class SocketOptions(NamedTuple):
+    """The names of the options of a front end that are about its sockets."""
 
-    The options beside it (`lookup_socket_mode` …) begin like `option`.
-    """
+    listen: str
+    mode: str
+    owner: str
+    group: str
+
+
+LOOKUP: Final = SocketOptions("lookup_listen", "lookup_socket_mode", "lookup_socket_owner", "lookup_socket_group")
+
+
+class Wanted(NamedTuple):
+    """Sockets that the options of a front end ask for: the elements of its list, and what reads one."""
 
     settings: Settings
-    option: str
+    options: SocketOptions
     items: Sequence[str]
     parse: Callable[[str], Address]
-
-    @property
-    def prefix(self) -> str:
-        """`lookup` or `milter`."""
-        return self.option.partition("_")[0]
 
 
 def open_listeners(settings: Settings, account: Account | None, environ: MutableMapping[str, str]) -> list[Listener]:
     """The look-up server's sockets; `ConfigurationError` when one cannot be had."""
     listeners = inherited_listeners(environ)
-    wanted = Wanted(settings, "lookup_listen", settings.items("lookup_listen"), parse_address)
+    wanted = Wanted(settings, LOOKUP, settings.items(LOOKUP.listen), parse_address)
     return listeners or listen(wanted, account)
 
 
 def listen(wanted: Wanted, account: Account | None) -> list[Listener]:
     """The sockets wanted; `ConfigurationError` when one cannot be had. `account`: whom Unix sockets belong to."""
-    place = wanted.settings.place(wanted.option)
+    place = wanted.settings.place(wanted.options.listen)
     listeners: list[Listener] = []
     item = ""
     try:
         for item in wanted.items:
             listeners.append(_listen(wanted.parse(item), wanted, account))
         if not listeners:
-            raise ConfigurationError(f"{wanted.option}: there is no socket to listen on", *place)
+            raise ConfigurationError(f"{wanted.options.listen}: there is no socket to listen on", *place)
     except (ValueError, OSError) as error:
         close_listeners(listeners)
-        raise ConfigurationError(f"{wanted.option}: {item}: {_reason(error, item)}", *place) from None
+        raise ConfigurationError(f"{wanted.options.listen}: {item}: {_reason(error, item)}", *place) from None
     except ConfigurationError:
         close_listeners(listeners)
         raise
@@ -145,7 +149,7 @@ def _listen_unix(path: str, wanted: Wanted, account: Account | None) -> Listener
         with suppress(FileNotFoundError):
             os.unlink(new)
         listener.bind(new)
-        os.chmod(new, wanted.settings.integer(f"{wanted.prefix}_socket_mode"))
+        os.chmod(new, wanted.settings.integer(wanted.options.mode))
         os.chown(new, *_owner(wanted, account))
         listener.listen(BACKLOG)
         os.rename(new, path)
@@ -186,12 +190,10 @@ def _refuse_if_taken(path: str) -> None:
 
 def _owner(wanted: Wanted, account: Account | None) -> tuple[int, int]:
     """Owner and group for the socket; -1 leaves what is."""
-    settings, option = wanted.settings, f"{wanted.prefix}_socket_owner"
-    owner = settings.string(option)
-    uid = user_id(owner, settings, option) if owner else account.uid if account else -1
-    option = f"{wanted.prefix}_socket_group"
-    group = settings.string(option)
-    gid = group_id(group, settings, option) if group else account.gid if account else -1
+    settings, options = wanted.settings, wanted.options
+    owner, group = settings.string(options.owner), settings.string(options.group)
+    uid = user_id(owner, settings, options.owner) if owner else account.uid if account else -1
+    gid = group_id(group, settings, options.group) if group else account.gid if account else -1
     return uid, gid
 
 

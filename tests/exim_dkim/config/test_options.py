@@ -20,7 +20,7 @@ def test_every_option_is_used_somewhere() -> None:
     root = Path(__file__).parents[3]
     code = "".join(
         path.read_text()
-        for package in ("exim_dkim", "lookup_server", "transport_wrapper")
+        for package in ("exim_dkim", "lookup_server", "transport_wrapper", "milter_server")
         for path in (root / package).rglob("*.py")
         if path.name != "options.py"
     )

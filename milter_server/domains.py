@@ -1,0 +1,58 @@
+"""The domains that are signed for (`-d`), and whether an author's domain is one of them.
+
+An entry is a domain, or a pattern in which `*` stands for any text (`*.example.org`). With subdomains (`-D`), a domain
+stands for those below it too, and what they send is signed as the domain that is listed: that is where the key is.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from typing import Final
+
+MAX_DOMAINS: Final = 1_000_000
+"""Entries of a list; one takes some hundred bytes."""
+
+
+class DomainList:
+    """A set of domains. `signing_domain` is quick for a long list, but for its patterns."""
+
+    __slots__ = ("_domains", "_patterns", "_subdomains")
+
+    def __init__(self, entries: Iterable[str], *, subdomains: bool = False) -> None:
+        """`ValueError` for an entry that cannot be a domain."""
+        self._domains: set[str] = set()
+        self._patterns: list[re.Pattern[str]] = []
+        self._subdomains = subdomains
+        for number, entry in enumerate(entries):
+            if number >= MAX_DOMAINS:
+                raise ValueError(f"more than {MAX_DOMAINS} domains; use a look-up in dkim_domain instead")
+            self._add(entry.lower().rstrip("."))
+
+    def _add(self, entry: str) -> None:
+        if not entry or "@" in entry or "/" in entry or not entry.isprintable() or " " in entry:
+            raise ValueError(f"{entry!r} is not a domain; write example.org, or a pattern as *.example.org")
+        if "*" in entry:
+            literal = re.sub(r"([\[?])", r"[\1]", entry)
+            self._patterns.append(re.compile(fnmatch.translate(literal)))
+        else:
+            self._domains.add(entry)
+
+    def signing_domain(self, domain: str) -> tuple[str, bool] | None:
+        """The domain to sign mail of `domain` for, and whether it was listed word for word; None when not listed.
+
+        `domain` is in lower case. What is not listed word for word is the author's claim: tainted, in Exim's words.
+        """
+        if domain in self._domains:
+            return domain, True
+        if self._subdomains:
+            start = domain.find(".")
+            while start >= 0:
+                parent = domain[start + 1 :]
+                if parent in self._domains:
+                    return parent, True
+                start = domain.find(".", start + 1)
+        if any(pattern.match(domain) for pattern in self._patterns):
+            return domain, False
+        return None

@@ -1,0 +1,288 @@
+"""The filter behind sid-filter, dk-filter, dkim-filter: signs what is ours, verifies the rest, records what it found.
+
+Nothing of this module waits for anything but DNS (and, while it signs, for look-ups that an option makes).
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import metadata
+from typing import Final
+
+from exim_dkim.authentication import Authentication, Method, authentication_results, method_results
+from exim_dkim.errors import SigningError
+from exim_dkim.printable import one_line
+from exim_dkim.system.authenticate import Authenticator, MessageAuthentication
+from milter_server.actions import Action as Consequence
+from milter_server.actions import Cause
+from milter_server.configuration import PROGRAM_METHODS, Configuration
+from milter_server.handler import Answer, Filter, MessageHandler, Step
+from milter_server.message import Header, Transaction
+from milter_server.origin import is_listed, why_ours
+from milter_server.refusal import Refusal, consequence_of, refusal_text
+from milter_server.response import ACCEPT, CONTINUE, DISCARD, TEMPFAIL, Action, Changes, Response, reply
+from milter_server.results import field_fault, forged, sender_deferred, sender_refused, sender_words, signature_cause
+from milter_server.signer import Identity, NotSigned, Signer, Signing, Unsignable
+
+IDENTIFICATION: Final = {"sid-filter": "X-SenderID", "dk-filter": "X-DomainKeys", "dkim-filter": "X-DKIM"}
+"""The field that `-h` adds."""
+
+VERSION: Final = metadata.version("exim-dkim")
+
+log = logging.getLogger("milter_server")
+
+
+class AuthenticationFilter(Filter):
+    """One filter, by one configuration."""
+
+    def __init__(self, configuration: Configuration, authenticator: Authenticator) -> None:
+        self.configuration = configuration
+        self.authenticator = authenticator
+        self.name = configuration.name
+        self.actions = Action.ADD_HEADERS
+        if configuration.methods:
+            self.actions |= Action.CHANGE_HEADERS
+        holds = configuration.settings.boolean("milter_quarantine")
+        if holds or Consequence.QUARANTINE in configuration.actions.values():
+            self.actions |= Action.QUARANTINE
+        if not configuration.signers and not any(method.wants_body for method in configuration.methods):
+            self.unwanted |= Step.BODY
+        self.signer = Signer(configuration) if configuration.signers else None
+        self.trusted = _trusted(configuration)
+
+    def begin(self, transaction: Transaction) -> MessageHandler:
+        """A message of a peer is left alone."""
+        if is_listed(self.configuration.peers, transaction.connection):
+            return _LeftAlone(transaction)
+        return _Message(self, transaction)
+
+    def failed(self, transaction: Transaction | None, error: BaseException) -> Response:
+        """What milter_actions says of internal trouble."""
+        return _response(self.configuration.actions[Cause.INTERNAL], Refusal(451, "4.3.0", "temporary failure"))
+
+    def authserv_id(self, transaction: Transaction) -> str:
+        """Our name in Authentication-Results: the option, or the MTA's own name."""
+        settings = self.configuration.settings
+        name = settings.string("authserv_id")
+        if not name:
+            name = (transaction.macros.get("j") or b"").decode("utf-8", "replace")
+        return name or settings.string("primary_hostname") or _host_name()
+
+
+def _host_name() -> str:
+    import os
+
+    return os.uname().nodename
+
+
+def _trusted(configuration: Configuration) -> frozenset[str]:
+    """The methods that other filters may have reported before this one."""
+    settings = configuration.settings
+    own = {method.word for method in configuration.methods}
+    if settings.is_set("milter_trusted_results"):
+        named = {item.lower().replace("_", "-") for item in settings.items("milter_trusted_results")}
+        return frozenset({"sender-id" if item == "senderid" else item for item in named} - own)
+    if configuration.name not in PROGRAM_METHODS or settings.is_set("milter_methods"):
+        return frozenset()
+    return frozenset(method.word for methods in PROGRAM_METHODS.values() for method in methods) - own
+
+
+class _LeftAlone(MessageHandler):
+    """A message that is none of our business."""
+
+    def sender(self) -> Answer:
+        return ACCEPT
+
+
+class _Message(MessageHandler):
+    """One message."""
+
+    __slots__ = ("_authentication", "_filter", "_header", "_signing")
+
+    def __init__(self, owner: AuthenticationFilter, transaction: Transaction) -> None:
+        super().__init__(transaction)
+        self._filter = owner
+        self._header = Header((), False)
+        self._signing: Signing | None = None
+        self._authentication: MessageAuthentication | None = None
+
+    # --- the header -------------------------------------------------------------------------------------------------
+
+    async def end_of_headers(self, header: Header) -> Response:
+        """Signs, or begins to verify."""
+        self._header = header
+        configuration = self._filter.configuration
+        if header.cut:
+            return self._consequence(Cause.SECURITY, "the header is longer than can be looked at")
+        if configuration.settings.boolean("milter_require_fields") and (fault := field_fault(header.fields)):
+            return self._consequence(Cause.SECURITY, fault)
+        if self._filter.signer is not None:
+            answer = await self._sign(self._filter.signer)
+            if answer is not None:
+                return answer
+        return await self._verify()
+
+    async def _sign(self, signer: Signer) -> Response | None:
+        """Begins to sign; None when the message is not to be signed."""
+        ours = why_ours(self._filter.configuration, self.transaction)
+        fields = self._header.fields
+        try:
+            identity = signer.identify(fields)
+            if not ours:
+                self._tell_stranger(identity)
+                return None
+            self._signing = await signer.begin(identity, fields, self.transaction)
+        except NotSigned as error:
+            if ours:
+                self._say_why(f"not signed ({ours}): {error}")
+            return None
+        except Unsignable as error:
+            return self._unsigned(error)
+        return CONTINUE
+
+    def _unsigned(self, error: Unsignable) -> Response:
+        """A message that should have been signed: dkim_strict says what becomes of it; without it, milter_actions."""
+        if error.defer is False:
+            self._log(f"goes unsigned (dkim_strict is not set): {error}", logging.ERROR)
+            return CONTINUE
+        if error.defer:
+            self._log(f"could not be signed, and dkim_strict is set: {error}", logging.ERROR)
+            return TEMPFAIL
+        return self._consequence(Cause.INTERNAL, f"could not be signed: {error}")
+
+    def _tell_stranger(self, identity: Identity) -> None:
+        """Somebody who is not one of ours writes as one of ours."""
+        configuration = self._filter.configuration
+        if identity.listed and not is_listed(configuration.external_hosts, self.transaction.connection):
+            author = identity.authors[0]
+            self._log(f"comes as {author} from a host that is not internal, and is not signed", logging.WARNING)
+
+    async def _verify(self) -> Response:
+        configuration, transaction = self._filter.configuration, self.transaction
+        if not configuration.methods or self._is_exempt():
+            return CONTINUE
+        self._authentication = await self._filter.authenticator.begin(
+            self._header.fields, transaction.envelope, configuration.methods
+        )
+        return CONTINUE
+
+    def _is_exempt(self) -> bool:
+        exempt = self._filter.configuration.exempt_domains
+        domain = self.transaction.sender.rpartition(b"@")[2].decode("utf-8", "replace").lower()
+        return exempt.signing_domain(domain) is not None
+
+    # --- the body and the end ---------------------------------------------------------------------------------------
+
+    def body(self, chunk: bytes) -> Answer:
+        """The body is hashed as it comes."""
+        if self._signing is not None:
+            self._signing.update(chunk)
+        elif self._authentication is not None and self._authentication.wants_body:
+            self._authentication.update(chunk)
+        return CONTINUE
+
+    def end_of_message(self, changes: Changes) -> Answer:
+        """Puts the fields in, and says what becomes of the message."""
+        configuration = self._filter.configuration
+        response: Response = CONTINUE
+        if self._signing is not None:
+            response = self._put_signatures(self._signing, changes)
+        if configuration.methods:
+            self._remove_forged(changes)
+        if self._authentication is not None:
+            response = self._put_results(self._authentication.finish(), changes)
+        if configuration.settings.boolean("milter_identification") and not response.final:
+            changes.insert_field(self._identification())
+        return response
+
+    def _put_signatures(self, signing: Signing, changes: Changes) -> Response:
+        try:
+            fields = signing.finish()
+        except SigningError as error:
+            return self._unsigned(Unsignable(error, None))
+        for field in reversed(fields):
+            changes.insert_field(field)
+        self._log(f"signed {signing.told}")
+        return CONTINUE
+
+    def _remove_forged(self, changes: Changes) -> None:
+        """Removes fields that only look as if we had written them, whoever brought the message."""
+        authserv_id = self._filter.authserv_id(self.transaction)
+        numbers = list(forged(self._header, authserv_id, self._filter.trusted))
+        for number in numbers:
+            changes.delete_field(number, b"Authentication-Results")
+        if numbers:
+            self._log(f"{len(numbers)} forged Authentication-Results of {one_line(authserv_id, 100)} removed")
+
+    def _put_results(self, found: Authentication, changes: Changes) -> Response:
+        changes.insert_field(authentication_results(found, self._filter.authserv_id(self.transaction)))
+        told = " ".join(f"{one.method}={one.result}" for method in Method for one in method_results(found, method))
+        consequence, refusal = self._judge(found)
+        self._log(one_line(told, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
+        if consequence is Consequence.QUARANTINE:
+            changes.quarantine(refusal.text)
+        return _response(consequence, refusal)
+
+    def _judge(self, found: Authentication) -> tuple[Consequence, Refusal]:
+        """What becomes of a message for what was found."""
+        configuration = self._filter.configuration
+        consequence, refusal = Consequence.ACCEPT, Refusal(550, "5.7.0", "")
+        spf, senderid = sender_words(found)
+        mode = configuration.reject_mode
+        softfail = configuration.settings.boolean("milter_dns_softfail")
+        cause = signature_cause(found, configuration.methods)
+        if cause is not None:
+            consequence = configuration.actions[cause]
+            refusal = refusal_text(configuration.settings, cause, found, self.transaction)
+        if consequence is Consequence.ACCEPT and mode:
+            if not softfail and sender_deferred(mode, spf, senderid):
+                consequence, refusal = Consequence.TEMPFAIL, Refusal(451, "4.7.24", "SPF or Sender ID: the DNS failed")
+            elif sender_refused(mode, spf, senderid):
+                consequence = Consequence.REJECT
+                refusal = refusal_text(configuration.settings, None, found, self.transaction)
+        return consequence_of(configuration.settings, consequence), refusal
+
+    # --- words ------------------------------------------------------------------------------------------------------
+
+    def _consequence(self, cause: Cause, why: str) -> Response:
+        """What milter_actions says of trouble with the message as a whole."""
+        configuration = self._filter.configuration
+        wanted = configuration.actions[cause]
+        if wanted is Consequence.QUARANTINE:
+            wanted = Consequence.TEMPFAIL  # there is nothing to hold yet
+        consequence = consequence_of(configuration.settings, wanted)
+        self._log(f"{why} -> {consequence.value}", logging.ERROR if cause is Cause.INTERNAL else logging.WARNING)
+        permanent = consequence is Consequence.REJECT
+        return _response(consequence, Refusal(550 if permanent else 451, "5.6.0" if permanent else "4.3.0", why))
+
+    def _identification(self) -> bytes:
+        name = IDENTIFICATION.get(self._filter.name, "X-Sender-Authentication")
+        host = self._filter.authserv_id(self.transaction)
+        queue_id = self.transaction.queue_id.decode("ascii", "replace")
+        return one_line(f"{name}: exim-dkim {self._filter.name} {VERSION} {host} {queue_id}", 500).encode("utf-8")
+
+    def _say_why(self, text: str) -> None:
+        if self._filter.configuration.settings.boolean("milter_log_why"):
+            self._log(text, logging.WARNING)
+
+    def _log(self, text: str, level: int = logging.INFO) -> None:
+        """One line about this message; those that are no warning can be switched off."""
+        if level <= logging.INFO and self._filter.configuration.settings.boolean("milter_quiet"):
+            return
+        transaction = self.transaction
+        address = transaction.connection.address.decode("ascii", "replace") or "local"
+        sender = transaction.sender[:200].decode("utf-8", "backslashreplace")
+        queue_id = transaction.queue_id.decode("ascii", "replace") or "-"
+        log.log(level, "%s: %s [%s] F=<%s> %s", self._filter.name, queue_id, address, sender, text)
+
+
+def _response(consequence: Consequence, refusal: Refusal) -> Response:
+    match consequence:
+        case Consequence.ACCEPT | Consequence.QUARANTINE:
+            return CONTINUE
+        case Consequence.DISCARD:
+            return DISCARD
+        case Consequence.TEMPFAIL:
+            return reply(451, "4" + refusal.enhanced[1:], refusal.text) if refusal.text else TEMPFAIL
+        case Consequence.REJECT:
+            return reply(550, "5" + refusal.enhanced[1:], refusal.text)

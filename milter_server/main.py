@@ -1,0 +1,181 @@
+"""The start of filters: configuration, sockets, background, pid file, log, privileges, then service.
+
+Sockets are bound, and keys read, before privileges are given up; nothing that comes from outside is read before that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from exim_dkim.config.settings import Settings
+from exim_dkim.errors import ConfigurationError, EximDkimError
+from exim_dkim.system.authenticate import Authenticator, policies
+from exim_dkim.system.dns import open_resolver
+from exim_dkim.system.listeners import Listener, SocketOptions, Wanted, close_listeners, inherited_listeners, listen
+from exim_dkim.system.logs import configure_log
+from exim_dkim.system.pidfile import remove_pid_file, write_pid_file
+from exim_dkim.system.preload import preload
+from exim_dkim.system.privileges import Account, drop_privileges, wanted_account
+from milter_server.address import parse_milter_address
+from milter_server.configuration import Configuration
+from milter_server.detach import Starter, detach
+from milter_server.filter import AuthenticationFilter
+from milter_server.keys import Keys
+from milter_server.restart import Keeper
+from milter_server.server import Server, Service
+
+SOCKETS = SocketOptions("milter_listen", "milter_socket_mode", "milter_socket_owner", "milter_socket_group")
+LOGGERS = ("milter_server", "exim_dkim")
+
+log = logging.getLogger("milter_server")
+
+
+class Programme(NamedTuple):
+    """What is to be served: `settings` for the whole process (user, log, pid file), and the filters."""
+
+    settings: Settings
+    filters: tuple[Configuration, ...]
+
+
+Read = Callable[[Mapping[str, Keys]], Programme]
+"""Reads the configuration; it is given the keys that are known already, by the names of the filters."""
+
+
+def start(read: Read, *, name: str, foreground: bool, warnings: Sequence[str] = (), root: bool = False) -> int:
+    """Serves until SIGTERM; the exit status. `EximDkimError` when it cannot start; in the background that is told to
+    the terminal. `root`: root may stay root, with a warning, where no user is set.
+    """
+    programme = read({})
+    settings = programme.settings
+    account = _account(settings, root)
+    services = _open_services(programme, account)
+    starter = None if foreground else detach(name)
+    try:
+        write_pid_file(settings)
+        _configure_logs(settings, foreground, name)
+        for warning in warnings:
+            log.warning("%s", warning)
+        if account is None and os.geteuid() == 0:
+            log.warning("running as root; name a user with -u (user = NAME)")
+        if account is not None:
+            preload(("milter_server",))
+        drop_privileges(account)
+        return _serve(programme, services, read, starter)
+    except EximDkimError as error:
+        if starter is None:
+            raise
+        starter.tell_failure(describe(error), 78 if isinstance(error, ConfigurationError) else 1)
+        return 1
+    finally:
+        close_listeners([listener for _, listener in services])
+        remove_pid_file(settings)
+
+
+def describe(error: EximDkimError) -> str:
+    """An error in the shape `file:line: what is wrong`."""
+    if not isinstance(error, ConfigurationError):
+        return str(error)
+    place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: " if error.file else ""
+    return place + error.message
+
+
+def _account(settings: Settings, root: bool) -> Account | None:
+    if os.geteuid() == 0 and not settings.string("user"):
+        if root:
+            return None
+        raise ConfigurationError(
+            "started as root, and no user is set; set `user = NAME`: a user for this filter alone, or the MTA's",
+            settings.file,
+        )
+    return wanted_account(settings)
+
+
+def _configure_logs(settings: Settings, foreground: bool, name: str) -> None:
+    """Syslog where it is asked for; else standard error in the foreground, and only trouble to syslog behind it."""
+    asked = settings.is_set("log_destination")
+    if not settings.is_set("syslog_processname"):
+        settings = settings.replaced({"syslog_processname": name.encode()})
+    level = logging.INFO if asked or foreground else logging.WARNING
+    for logger in LOGGERS:
+        configure_log(settings, foreground and not asked, logger, level)
+
+
+def _open_services(programme: Programme, account: Account | None) -> list[tuple[Configuration, Listener]]:
+    """The sockets of every filter: those of systemd (by their names, if there are several filters), or our own."""
+    inherited = inherited_listeners(os.environ)
+    opened: list[tuple[Configuration, Listener]] = []
+    names = {configuration.name for configuration in programme.filters}
+    for configuration in programme.filters:
+        given = [each for each in inherited if each.label == configuration.name]
+        if configuration is programme.filters[0]:
+            given += [each for each in inherited if each.label not in names]
+        try:
+            opened += [(configuration, each) for each in given or _listen(configuration, account)]
+        except ConfigurationError:
+            close_listeners([listener for _, listener in opened])
+            raise
+    return opened
+
+
+def _listen(configuration: Configuration, account: Account | None) -> list[Listener]:
+    settings = configuration.settings
+    items = settings.string("milter_listen").replace(",", " ").split()
+    if not items:
+        raise ConfigurationError(
+            f"{configuration.name} has no socket; set milter_listen (-p), as in inet:10003@127.0.0.1", settings.file
+        )
+    return listen(Wanted(settings, SOCKETS, items, parse_milter_address), account)
+
+
+def make_filters(programme: Programme) -> dict[str, AuthenticationFilter]:
+    """The filters, by name; they share what DNS has answered. `ConfigurationError` for options without sense."""
+    resolver = open_resolver(programme.settings)
+    made = {}
+    for configuration in programme.filters:
+        authenticator = Authenticator(resolver, policies(configuration.settings), time.time, log)
+        made[configuration.name] = AuthenticationFilter(configuration, authenticator)
+    return made
+
+
+def _serve(
+    programme: Programme, opened: Sequence[tuple[Configuration, Listener]], read: Read, starter: Starter | None
+) -> int:
+    """Serves, in a process of its own if that is to be started again after a crash."""
+    filters = make_filters(programme)
+    services = [Service(listener, filters[configuration.name]) for configuration, listener in opened]
+
+    def reload() -> None:
+        try:
+            keys = {name: each.configuration.keys for name, each in filters.items()}
+            fresh = make_filters(read(keys))
+        except EximDkimError as error:
+            log.error("the old configuration stays: %s", describe(error))
+            return
+        filters.update((name, each) for name, each in fresh.items() if name in filters)
+        for service in services:
+            service.filter = filters[service.filter.name]
+        log.info("configuration read again")
+        if fresh.keys() != filters.keys():
+            log.warning("other filters are wanted now; that takes a restart")
+
+    def work(keeper: int) -> int:
+        asyncio.run(_run(services, reload, keeper))
+        return 0
+
+    keeper = Keeper(work) if programme.settings.boolean("milter_restart") else None
+    if starter is not None:
+        starter.tell_ready()
+    return keeper.run() if keeper else work(-1)
+
+
+async def _run(services: Sequence[Service], reload: Callable[[], None], keeper: int) -> None:
+    """Serves until the end, which has also come when the process at `keeper` has gone."""
+    server = Server(services, reload)
+    if keeper >= 0:
+        asyncio.get_running_loop().add_reader(keeper, server.stop)
+    await server.serve()

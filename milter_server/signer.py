@@ -1,0 +1,155 @@
+"""Signing: which messages, as whom, and the fields that come of it.
+
+A message is signed when its client is ours (`origin`) and its author's domain is one that we sign for: it is in
+milter_domains, or milter_key_list has a rule for it. Where neither is set, the dkim_ options alone decide, and a
+signature is made only for authors at or below the signing domain. Nothing is ever signed for others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from exim_dkim.authentication import Method
+from exim_dkim.errors import SigningError
+from exim_dkim.expansion.value import Value
+from exim_dkim.hashing import BodyHash, BodyHasher
+from exim_dkim.message import HeaderField, parse_header
+from exim_dkim.signing import SigningPlan, is_strict, plan_signatures, signature_fields
+from milter_server.author import Author, NoAuthor, authors
+from milter_server.configuration import SIGNERS, SIGNING_DOMAIN, SIGNING_KEY, SIGNING_SELECTOR, Configuration
+from milter_server.message import Transaction
+from milter_server.variables import MilterEnvironment
+
+SLOW: Final = (b"lookup", b"readsocket", b"dnsdb", b"run", b"readfile")
+"""What in an option may make its expansion wait for somebody: then it is expanded in a thread."""
+
+
+class NotSigned(Exception):
+    """The message is not to be signed; the text says why."""
+
+
+class Unsignable(Exception):
+    """The message should have been signed and could not be. `defer`: it must not leave unsigned."""
+
+    def __init__(self, error: SigningError, defer: bool | None) -> None:
+        super().__init__(str(error))
+        self.defer = defer
+
+
+class Identity(NamedTuple):
+    """For whom a message is signed: its authors, and what is known of them to the options."""
+
+    authors: tuple[Author, ...]
+    variables: dict[bytes, bytes | Value]
+    listed: bool
+
+
+class Signing:
+    """The signature of one message, while its body comes."""
+
+    __slots__ = ("_body_hashes", "_fields", "_hasher", "_plan", "told")
+
+    def __init__(self, plan: SigningPlan, fields: Sequence[HeaderField]) -> None:
+        self._plan = plan
+        self._fields = fields
+        self._hasher = BodyHasher()
+        self._body_hashes: tuple[BodyHash, ...] = plan.body_hashes(self._hasher)
+        self.told = " ".join(f"d={one.request.domain} s={one.request.selector}" for one in plan.signatures)
+
+    def update(self, chunk: bytes) -> None:
+        """The next piece of the body, in wire form."""
+        self._hasher.update(chunk)
+
+    def finish(self) -> list[bytes]:
+        """The signature fields, in the order in which they stand on top of the message. Raises `SigningError`."""
+        self._hasher.finish()
+        made = signature_fields(self._plan, self._fields, self._body_hashes)
+        return [field.raw for field in parse_header(made)]
+
+
+class Signer:
+    """Signs for one filter."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        settings = configuration.settings
+        options = [name for name in _OPTIONS if any(word in settings.text(name) for word in SLOW)]
+        self._slow = bool(options)
+
+    def identify(self, fields: Sequence[HeaderField]) -> Identity:
+        """Who the message is from, if that is somebody whom we sign for. Raises `NotSigned`."""
+        try:
+            found = authors(fields)
+        except NoAuthor as error:
+            raise NotSigned(str(error)) from None
+        configuration = self._configuration
+        if configuration.key_list is not None:
+            return self._by_key_list(found)
+        if configuration.domains is None:
+            return Identity(found, {}, listed=False)
+        domains = [configuration.domains.signing_domain(author.domain) for author in found]
+        for author, domain in zip(found, domains, strict=True):
+            if domain is None:
+                raise NotSigned(f"{author.domain} is not in milter_domains")
+        assert domains[0] is not None
+        name, literal = domains[0]
+        return Identity(found, {SIGNING_DOMAIN: Value(name.encode(), not literal)}, listed=True)
+
+    def _by_key_list(self, found: tuple[Author, ...]) -> Identity:
+        key_list = self._configuration.key_list
+        assert key_list is not None
+        rules = [key_list.find(author.local.decode("utf-8", "surrogateescape"), author.domain) for author in found]
+        for author, rule in zip(found, rules, strict=True):
+            if rule is None:
+                raise NotSigned(f"milter_key_list has no rule for {author}")
+        rule = rules[0]
+        assert rule is not None
+        variables: dict[bytes, bytes | Value] = {
+            SIGNING_DOMAIN: rule.domain.encode() if rule.domain else Value(found[0].domain.encode(), True),
+            SIGNING_SELECTOR: rule.selector.encode(),
+            SIGNING_KEY: rule.key_file.encode("utf-8", "surrogateescape"),
+        }
+        return Identity(found, variables, listed=True)
+
+    async def begin(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
+        """As `begin_now`, in a thread where the options take time."""
+        if not self._slow:
+            return self.begin_now(identity, fields, transaction)
+        return await asyncio.to_thread(self.begin_now, identity, fields, transaction)
+
+    def begin_now(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
+        """What is to be signed, before the body. Raises `NotSigned`, `Unsignable`."""
+        settings = self._configuration.settings
+        environment = MilterEnvironment(settings, fields, transaction, identity.variables)
+        try:
+            plan = plan_signatures(settings, environment, fields, time.time(), self._configuration.keys.read)
+        except SigningError as error:
+            strict = is_strict(settings, environment) if settings.is_set("dkim_strict") else None
+            raise Unsignable(error, strict) from error
+        if not identity.listed:
+            plan = _own_only(plan, identity.authors)
+        if not plan.signatures:
+            raise NotSigned("; ".join(plan.notes) or "no option gives a domain to sign for")
+        return Signing(plan, fields)
+
+
+_OPTIONS: Final = tuple(
+    f"{prefix}_{part}"
+    for prefix in (SIGNERS[Method.DKIM],)
+    for part in ("domain", "selector", "private_key", "canon", "sign_headers", "hash", "identity", "timestamps")
+)
+
+
+def _own_only(plan: SigningPlan, found: Sequence[Author]) -> SigningPlan:
+    """The plan without signatures for domains that are none of the authors'."""
+    kept, notes = [], list(plan.notes)
+    for planned in plan.signatures:
+        foreign = next((author for author in found if not author.domain.is_under(planned.request.domain)), None)
+        if foreign is None:
+            kept.append(planned)
+        else:
+            notes.append(f"not signed for {planned.request.domain}: the author is at {foreign.domain}")
+    return SigningPlan(tuple(kept), tuple(notes))

@@ -1,0 +1,354 @@
+"""milter_server.filter: what is signed, what is verified, what is written into messages and what becomes of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exim_dkim.api import verify
+from exim_dkim.memory import MemoryResolver
+from milter_server.command import Negotiation
+from milter_server.response import CONTINUE, DISCARD, TEMPFAIL, ChangeField, InsertField, Quarantine
+from tests.support.milter_client import VERSION_2, VERSION_6
+from tests.support.milter_filters import BODY, DNS, FIELDS, KEY, SIGNER, Exchange, make_filter, pass_through
+from tests.support.run import run
+from tests.support.samples import signed
+
+STRANGER = b"198.51.100.7"
+Parts = tuple[list[tuple[bytes, bytes]], bytes]
+
+
+def verdicts(exchange: Exchange) -> list[tuple[str, str]]:
+    """The signatures of a message as a receiver sees them: domain and result."""
+    found = run(verify(exchange.message, MemoryResolver(DNS), now=1_793_610_939.0))
+    return [(str(verdict.signature.domain), verdict.result.value) for verdict in found]
+
+
+def split(message: bytes) -> Parts:
+    """Fields and body of a message in wire form, as MTAs pass them."""
+    header, _, body = message.partition(b"\r\n\r\n")
+    fields = re.split(rb"\r\n(?![ \t])", header)
+    return [(name, value.replace(b"\r\n", b"\n")) for name, _, value in (f.partition(b":") for f in fields)], body
+
+
+def signed_message(body: bytes = BODY) -> Parts:
+    text = b"\r\n".join([n + b":" + v.replace(b"\n", b"\r\n") for n, v in FIELDS]) + b"\r\n\r\n" + body
+    return split(signed(text))
+
+
+# --- signing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offer", [VERSION_6, VERSION_2], ids=["version 6", "version 2"])
+@pytest.mark.parametrize("body", [BODY, b"", b"\r\n", b"x" * 300_000 + b"\r\n"], ids=["text", "none", "empty", "long"])
+def test_what_is_signed_verifies_after_the_mta_has_written_it(offer: Negotiation, body: bytes) -> None:
+    exchange = pass_through(make_filter(SIGNER), body=body, offer=offer)
+    assert exchange.response == CONTINUE
+    assert isinstance(exchange.outcome.modifications[0], InsertField)
+    assert exchange.outcome.modifications[0].position == 0
+    assert b"\r" not in exchange.outcome.modifications[0].value
+    assert verdicts(exchange) == [("example.org", "pass")]
+
+
+@pytest.mark.parametrize("canonicalization", ["simple", "relaxed", "simple/relaxed", "relaxed/simple"])
+def test_every_canonicalization(canonicalization: str, tmp_path: Path) -> None:
+    exchange = pass_through(make_filter(f"{SIGNER}dkim_canon = {canonicalization}\n"), path=tmp_path / "socket")
+    assert verdicts(exchange) == [("example.org", "pass")]
+
+
+OURS: list[tuple[str, dict[str, object], bool]] = [
+    ("", {"address": b"127.0.0.1"}, True),
+    ("", {"address": b"::1"}, True),
+    ("", {"address": STRANGER}, False),
+    ("", {"address": STRANGER, "macros": {"auth_authen": "alice", "auth_type": "PLAIN"}}, True),
+    ("", {"address": STRANGER, "macros": {"auth_authen": ""}}, False),
+    ("milter_internal_hosts = 198.51.100.0/24\n", {"address": STRANGER}, True),
+    ("milter_internal_hosts = 198.51.100.0/24\n", {"address": b"127.0.0.1"}, False),
+    ("milter_internal_hosts = 198.51.100.0/24 !198.51.100.7\n", {"address": STRANGER}, False),
+    ("milter_internal_hosts = 2001:db8::/32\n", {"address": b"2001:db8::9"}, True),
+    ("milter_internal_hosts = .inside.example\n", {"address": STRANGER, "host": b"a.inside.example"}, True),
+    ("milter_internal_hosts = .inside.example\n", {"address": STRANGER, "host": b"inside.example.evil.example"}, False),
+    ("milter_daemons = MSA other\n", {"address": STRANGER, "macros": {"daemon_name": "MSA"}}, True),
+    ("milter_daemons = MSA other\n", {"address": STRANGER, "macros": {"daemon_name": "MTA"}}, False),
+    ("milter_macros = {trusted}\n", {"address": STRANGER, "macros": {"trusted": ""}}, True),
+    ("milter_macros = trusted=yes\n", {"address": STRANGER, "macros": {"trusted": "no"}}, False),
+    ("milter_macros = trusted=yes\n", {"address": STRANGER, "macros": {"trusted": "yes"}}, True),
+]
+
+
+@pytest.mark.parametrize(("options", "message", "is_signed"), OURS)
+def test_whose_clients_mail_is_signed(options: str, message: dict[str, object], is_signed: bool) -> None:
+    exchange = pass_through(make_filter(SIGNER + options), **message)  # type: ignore[arg-type]
+    assert bool(exchange.values("DKIM-Signature")) is is_signed
+    assert bool(exchange.results) is not is_signed
+
+
+AUTHORS: list[tuple[str, list[bytes], str]] = [
+    ("", [b" alice@example.org"], "example.org"),
+    ("", [b" Alice <alice@EXAMPLE.org>"], "example.org"),
+    ("", [b' "bob@other.example" <alice@example.org>'], "example.org"),
+    ("", [b" alice@sub.example.org"], ""),
+    ("milter_subdomains\n", [b" alice@deep.sub.example.org"], "example.org"),
+    ("milter_subdomains\n", [b" alice@notexample.org"], ""),
+    ("", [b" alice@other.example"], ""),
+    ("", [b" alice@example.org, bob@other.example"], ""),
+    ("", [b" alice@example.org", b" bob@other.example"], ""),
+    ("", [b" alice@example.org, bob@example.org"], "example.org"),
+    ("", [b" undisclosed:;"], ""),
+    ("", [b" alice"], ""),
+    ("", [b""], ""),
+    ("", [], ""),
+]
+
+
+@pytest.mark.parametrize(("options", "authors", "domain"), AUTHORS)
+def test_whose_mail_is_signed(options: str, authors: list[bytes], domain: str) -> None:
+    fields = [*((b"From", author) for author in authors), *FIELDS[1:]]
+    exchange = pass_through(make_filter(f"{SIGNER}{options}milter_mode = s\n"), fields)
+    assert exchange.response == CONTINUE
+    assert verdicts(exchange) == ([(domain, "pass")] if domain else [])
+
+
+def test_options_are_expanded_with_what_the_mta_tells() -> None:
+    text = f"""
+dkim_domain = ${{domain:$h_from:}}
+dkim_selector = ${{if eq{{$authenticated_id/$sender_host_address/$message_exim_id/$sender_address}}\\
+  {{alice/198.51.100.7/QUEUEID/alice@example.org}}{{key1}}{{${{if eq{{$acl_m_daemon_name}}{{MSA}}{{rsa}}}}}}}}
+dkim_private_key = {KEY}
+dkim_identity = ${{address:$h_from:}}
+"""
+    exchange = pass_through(make_filter(text), address=STRANGER, macros={"auth_authen": "alice"})
+    assert verdicts(exchange) == [("example.org", "pass")]
+    assert "s=key1;" in exchange.values("DKIM-Signature")[0]
+    assert "i=alice@example.org;" in exchange.values("DKIM-Signature")[0]
+    exchange = pass_through(make_filter(text), macros={"daemon_name": "MSA"})
+    assert "s=rsa;" in exchange.values("DKIM-Signature")[0]
+
+
+@pytest.mark.parametrize(
+    ("author", "is_signed"), [("a@example.org", True), ("a@x.example.org", True), ("a@b.example", False)]
+)
+def test_nothing_is_signed_for_others_without_milter_domains(author: str, is_signed: bool) -> None:
+    text = f"dkim_domain = example.org\ndkim_selector = key1\ndkim_private_key = {KEY}\n"
+    exchange = pass_through(make_filter(text), [(b"From", b" " + author.encode()), *FIELDS[1:]])
+    assert bool(exchange.values("DKIM-Signature")) is is_signed
+
+
+def test_rules(tmp_path: Path) -> None:
+
+    (tmp_path / "rules").write_text(
+        f"# who: as whom: with what\nnews@example.org:example.org:{KEY}:rsa\n*@example.org:*:{KEY}:key1\n"
+    )
+    filter = make_filter(f"milter_key_list = {tmp_path}/rules\nmilter_mode = s\n")
+    for author, selector in ((b"alice@example.org", "key1"), (b"news@example.org", "rsa"), (b"x@other.example", "")):
+        exchange = pass_through(filter, [(b"From", author), *FIELDS[1:]])
+        assert verdicts(exchange) == ([("example.org", "pass")] if selector else [])
+        assert [f"s={selector};" in value for value in exchange.values("DKIM-Signature")] == [True] * bool(selector)
+
+
+UNSIGNABLE = (
+    "milter_domains = example.org\ndkim_selector = key1\ndkim_private_key = ${if eq{a}{b}{x}{/nonexistent/key}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "letter"),
+    [
+        ("", b"y"),
+        ("dkim_strict = true\n", TEMPFAIL.letter),
+        ("dkim_strict = false\n", CONTINUE.letter),
+        ("milter_actions = internal=accept\n", CONTINUE.letter),
+        ("milter_actions = internal=reject\n", b"y"),
+    ],
+)
+def test_what_should_have_been_signed_and_could_not_be(options: str, letter: bytes) -> None:
+    exchange = pass_through(make_filter(UNSIGNABLE + options))
+    assert exchange.response.letter == letter
+    assert exchange.values("DKIM-Signature") == []
+
+
+# --- verification ---------------------------------------------------------------------------------------------------
+
+VERIFIER = "milter_mode = v\n"
+
+
+@pytest.mark.parametrize(
+    ("fields_and_body", "word"),
+    [
+        (signed_message(), "dkim=pass"),
+        ((signed_message()[0], b"Other text\r\n"), "dkim=fail"),
+        ((list(FIELDS), BODY), "dkim=none"),
+    ],
+)
+@pytest.mark.parametrize("offer", [VERSION_6, VERSION_2], ids=["version 6", "version 2"])
+def test_results(fields_and_body: Parts, word: str, offer: Negotiation) -> None:
+    fields, body = fields_and_body
+    exchange = pass_through(make_filter(VERIFIER), fields, body, address=STRANGER, offer=offer)
+    assert exchange.response == CONTINUE
+    assert exchange.fields[0][0] == b"Authentication-Results"
+    (result,) = exchange.results
+    assert result.startswith("mx.example;")
+    assert word in result
+
+
+def test_the_name_in_the_results() -> None:
+    exchange = pass_through(make_filter(f"{VERIFIER}authserv_id = own.example\n"), address=STRANGER)
+    assert exchange.results[0].startswith("own.example;")
+
+
+FORGED = [
+    (b"Authentication-Results", b" mx.example; dkim=pass header.d=example.org"),
+    (b"Authentication-Results", b" other.example; dkim=pass header.d=example.org"),
+    (b"authentication-results", b" MX.example; dkim=pass;; what is this (="),
+    (b"Authentication-Results", b" mx.example; spf=pass smtp.mailfrom=example.org"),
+    (b"Authentication-Results", b" mx.example; dmarc=pass header.from=example.org"),
+    (b"Authentication-Results", b" mx.example 1; none"),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "kept"),
+    [
+        (VERIFIER, "dkim-filter", ["other.example", "spf="]),
+        (f"{VERIFIER}milter_trusted_results =\n", "dkim-filter", ["other.example"]),
+        (f"{VERIFIER}milter_trusted_results = dmarc\n", "dkim-filter", ["other.example", "dmarc="]),
+        (VERIFIER, "everything", ["other.example"]),
+        (VERIFIER, "sid-filter", ["dkim=", "other.example"]),
+        (SIGNER, "dkim-filter", ["other.example", "spf="]),
+    ],
+)
+def test_forged_results_are_removed(options: str, name: str, kept: list[str]) -> None:
+    exchange = pass_through(make_filter(options, name), [*FORGED, *FIELDS])
+    removed = [change for change in exchange.outcome.modifications if isinstance(change, ChangeField)]
+    positions = [change.position for change in removed]
+    assert positions == sorted(positions, reverse=True)
+    assert {change.value for change in removed} == {b""}
+    own = 0 if options == SIGNER else 1
+    assert len(exchange.results) == own + len(kept)
+    assert all(part in text for part, text in zip(kept, exchange.results[own:], strict=True))
+
+
+def actions(text: str) -> str:
+    return f"{VERIFIER}milter_actions = {text}\n"
+
+
+BROKEN = ([(b"DKIM-Signature", b" this is none"), *FIELDS], BODY)
+UNKNOWN_KEY = ([(name, value.replace(b"s=rsa;", b"s=gone;")) for name, value in signed_message()[0]], BODY)
+SILENT_KEY = ([(name, value.replace(b"s=rsa;", b"s=silent;")) for name, value in signed_message()[0]], BODY)
+
+
+@pytest.mark.parametrize(
+    ("text", "fields_and_body", "letter", "code"),
+    [
+        ("badsignature=reject", (signed_message()[0], b"x\r\n"), b"y", b"550 5.7.20"),
+        ("badsignature=t", (signed_message()[0], b"x\r\n"), b"y", b"451 4.7.20"),
+        ("badsignature=discard", (signed_message()[0], b"x\r\n"), DISCARD.letter, b""),
+        ("badsignature=reject", (list(FIELDS), BODY), b"c", b""),
+        ("nosignature=reject", (list(FIELDS), BODY), b"y", b"550 5.7.20"),
+        ("default=reject nosignature=accept", (list(FIELDS), BODY), b"c", b""),
+        ("default=reject", signed_message(), b"c", b""),
+        ("signatureerror=reject", BROKEN, b"y", b"550 5.7.20"),
+        ("keynotfound=reject", UNKNOWN_KEY, b"y", b"550 5.7.20"),
+        ("dnserror=tempfail", SILENT_KEY, b"y", b"451 4.7.5"),
+        ("", SILENT_KEY, b"c", b""),
+        ("", (signed_message()[0], b"x\r\n"), b"c", b""),
+    ],
+)
+def test_actions(text: str, fields_and_body: Parts, letter: bytes, code: bytes) -> None:
+    fields, body = fields_and_body
+    exchange = pass_through(make_filter(actions(text)), fields, body, address=STRANGER)
+    assert exchange.response.letter == letter
+    assert exchange.response.data.startswith(code)
+    assert bool(exchange.results) is (letter == CONTINUE.letter)  # what is refused is not changed
+
+
+def test_a_test_refuses_nothing() -> None:
+    exchange = pass_through(make_filter(actions("default=reject") + "milter_test_mode\n"), address=STRANGER)
+    assert (exchange.response, len(exchange.results)) == (CONTINUE, 1)
+
+
+def test_quarantine_instead_of_refusal() -> None:
+    exchange = pass_through(make_filter(actions("default=reject") + "milter_quarantine\n"), address=STRANGER)
+    assert exchange.response == CONTINUE
+    assert Quarantine(b"the message is not signed") in exchange.outcome.modifications
+
+
+def test_required_fields() -> None:
+    text = VERIFIER + "milter_require_fields\nmilter_actions = security=reject\n"
+    assert pass_through(make_filter(text), address=STRANGER).response == CONTINUE
+    twice = [*FIELDS, (b"Subject", b" again")]
+    assert pass_through(make_filter(text), twice, address=STRANGER).response.data.startswith(b"550 5.6.0 2 Subject")
+    assert pass_through(make_filter(text), FIELDS[:3], address=STRANGER).response.data.startswith(b"550 5.6.0 0 Date")
+
+
+def test_peers_are_left_alone() -> None:
+    filter = make_filter(SIGNER + "milter_peers = 198.51.100.0/24 !198.51.100.7\n")
+    assert pass_through(filter, [*FORGED, *FIELDS], address=b"198.51.100.8").outcome.modifications == []
+    assert pass_through(filter, address=STRANGER).results
+
+
+def test_exempt_domains_are_not_verified_and_cannot_forge() -> None:
+    filter = make_filter(VERIFIER + "milter_exempt_domains = example.org\n")
+    exchange = pass_through(filter, [FORGED[0], *FIELDS], address=STRANGER)
+    assert exchange.results == []
+    assert pass_through(filter, sender=b"<a@other.example>", address=STRANGER).results
+
+
+def test_identification() -> None:
+    exchange = pass_through(make_filter(f"{VERIFIER}milter_identification\n"), address=STRANGER)
+    (value,) = exchange.values("X-DKIM")
+    assert re.fullmatch(r"exim-dkim dkim-filter \S+ mx\.example QUEUEID", value)
+
+
+# --- SPF and Sender ID ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "sender", "words"),
+    [
+        (b"192.0.2.1", b"<alice@example.org>", ("spf=pass", "sender-id=pass")),
+        (b"2001:db8::1", b"<alice@example.org>", ("spf=pass", "sender-id=pass")),
+        (STRANGER, b"<alice@example.org>", ("spf=fail", "sender-id=fail")),
+        (STRANGER, b"<>", ("spf=none", "sender-id=fail")),
+        (STRANGER, b"<a@slow.example>", ("spf=temperror", "sender-id=fail")),
+    ],
+)
+def test_spf_and_sender_id(address: bytes, sender: bytes, words: tuple[str, ...]) -> None:
+    exchange = pass_through(make_filter("", "sid-filter"), address=address, sender=sender)
+    assert exchange.response == CONTINUE
+    (result,) = exchange.results
+    assert all(word in result for word in words)
+
+
+@pytest.mark.parametrize(
+    ("options", "sender", "author", "code"),
+    [
+        ("milter_senderid_reject = 1", b"<a@nobody.example>", b" a@nobody.example", b"550 5.7.23"),
+        ("milter_senderid_reject = 1", b"<a@nobody.example>", b" a@soft.example", b""),
+        ("milter_senderid_reject = 2", b"<a@nobody.example>", b" a@soft.example", b"550 5.7.23"),
+        ("milter_senderid_reject = 3", b"<a@soft.example>", b" a@soft.example", b"550 5.7.23"),
+        ("milter_senderid_reject = 2", b"<a@slow.example>", b" a@soft.example", b"451 4.7.24"),
+        ("milter_senderid_reject = 2\nmilter_dns_softfail", b"<a@slow.example>", b" a@soft.example", b""),
+        ("milter_senderid_reject = 2\nmilter_test_mode", b"<a@nobody.example>", b" a@soft.example", b""),
+        (
+            "milter_senderid_reject = 2\nmilter_reject_text = no: %a %i %t 100%%",
+            b"<a@nobody.example>",
+            b" a@soft.example",
+            b"550 5.7.23 no: a@nobody.example 198.51.100.7 SPF 100%%\0",
+        ),
+    ],
+)
+def test_refusals_of_spf_and_sender_id(options: str, sender: bytes, author: bytes, code: bytes) -> None:
+    filter = make_filter(options + "\n", "sid-filter")
+    exchange = pass_through(filter, [(b"From", author), *FIELDS[1:]], address=STRANGER, sender=sender)
+    assert exchange.response.data.startswith(code)
+    assert bool(code) is bool(exchange.response.data)
+
+
+def test_all_methods_in_one_field() -> None:
+    fields, body = signed_message()
+    exchange = pass_through(make_filter(VERIFIER, "everything"), fields, body, address=b"192.0.2.1")
+    (result,) = exchange.results
+    assert all(word in result for word in ("dkim=pass", "spf=pass", "sender-id=pass"))
