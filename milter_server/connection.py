@@ -274,7 +274,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         return self._handler.body(event.chunk) if self._handler else CONTINUE
 
     def _end_of_message(self, event: EndOfMessage) -> Answer:
-        self._changes = Changes(self._filter.actions)
+        self._changes = Changes(self._session.actions)
         return self._handler.end_of_message(self._changes) if self._handler else CONTINUE
 
     def _unknown(self, event: Unknown) -> Answer:

@@ -158,7 +158,8 @@ _NEEDED: Final[dict[type, Action]] = {
 class Changes:
     """Collects what is to be done with a message at its end, in this order.
 
-    `ValueError` for what was not declared in `Filter.actions`, or could not leave without becoming something else.
+    `ValueError` for what was not declared in `Filter.actions` (ADD_RECIPIENTS_WITH_ARGUMENTS also where an MTA does not
+    know it), or could not leave without becoming something else.
     """
 
     __slots__ = ("_allowed", "modifications")
@@ -186,7 +187,7 @@ class Changes:
     def add_recipient(self, address: bytes, arguments: bytes = b"") -> None:
         """Adds a recipient; with arguments where the MTA can (ADD_RECIPIENTS_WITH_ARGUMENTS)."""
         if arguments and Action.ADD_RECIPIENTS_WITH_ARGUMENTS not in self._allowed:
-            raise ValueError("the filter has not declared that it adds recipients with arguments")
+            raise ValueError("recipients with arguments: not declared, or not known to the MTA")
         self._add(AddRecipient(_text(address), _text(arguments)))
 
     def delete_recipient(self, address: bytes) -> None:

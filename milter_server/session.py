@@ -45,7 +45,7 @@ from milter_server.message import Connection, Recipient, Stage, Transaction
 from milter_server.negotiation import Wishes, agree
 from milter_server.packet import Packet, PacketReader, ProtocolError, format_packet
 from milter_server.reply import format_modification, format_response
-from milter_server.response import CONTINUE, SKIP, Modification, Response
+from milter_server.response import CONTINUE, SKIP, Action, Modification, Response
 
 MAX_MACROS: Final = 64 * 1024
 """Bytes of macros for one stage."""
@@ -86,13 +86,14 @@ class Session:
     __slots__ = (
         "_connected", "_connection_verdict", "_events", "_gone", "_kind", "_leading_space", "_out",
         "_packets", "_place", "_reader", "_silent", "_skip_understood", "_skipping", "_told", "_verdict",
-        "_wishes", "connection", "negotiated", "transaction",
+        "_wishes", "actions", "connection", "negotiated", "transaction",
     )  # fmt: skip
 
     def __init__(self, wishes: Wishes) -> None:
         self.connection = Connection()
         self.transaction: Transaction | None = None
         self.negotiated = False
+        self.actions = Action(0)  # that the MTA permits
         self._wishes = wishes
         self._reader = PacketReader()
         self._packets: deque[Packet] = deque()
@@ -219,6 +220,7 @@ class Session:
 
     def _negotiate(self, data: bytes) -> None:
         agreement = agree(parse_negotiation(data), self._wishes)
+        self.actions = Action(agreement.told.actions)
         self._silent = int(agreement.silent)
         self._leading_space = agreement.leading_space
         self._skip_understood = agreement.skip_understood
