@@ -6,10 +6,11 @@ A filter is the main part of the file, or a profile in it. `ConfigurationError` 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from exim_dkim.authentication import Method
+from exim_dkim.config.options import DEFAULT_SIGN_HEADERS
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.files import FileAccessError, read_small_file
@@ -28,6 +29,9 @@ PROGRAM_METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
 }
 """What the programs of 2005 do."""
 
+DEFAULT_METHODS: Final = (Method.SPF, Method.SENDERID, Method.DKIM)
+"""What other filters do. DomainKeys, all of it rsa-sha1, is for those who ask for it."""
+
 METHODS: Final = {method.name.lower(): method for method in Method}
 """How `milter_methods` names them: spf, senderid, domainkeys, dkim, spf_helo …"""
 
@@ -42,7 +46,7 @@ SIGNING_SELECTOR: Final = b"acl_m_signing_selector"
 SIGNING_KEY: Final = b"acl_m_signing_key"
 """Variables with what milter_domains and milter_key_list say for a message."""
 
-SIGNERS: Final = {Method.DKIM: "dkim"}
+SIGNERS: Final = {Method.DKIM: "dkim", Method.DOMAINKEYS: "domainkeys"}
 """The methods that sign, and how the names of their options begin."""
 
 
@@ -72,11 +76,12 @@ def read_filter(settings: Settings, name: str, keys: Keys | None = None) -> Conf
     if not mode or set(mode) - set("sv"):
         raise _error(settings, "milter_mode", f"{mode!r}: write s, v or sv")
     methods = _methods(settings, name)
-    settings = _with_defaults(settings)
+    signers = tuple(method for method in methods if method in SIGNERS) if "s" in mode else ()
+    settings = _with_defaults(settings, name, signers)
     configuration = Configuration(
         name,
         settings,
-        tuple(method for method in methods if method in SIGNERS) if "s" in mode else (),
+        signers,
         methods if "v" in mode else (),
         _domains(settings, "milter_domains", settings.boolean("milter_subdomains")),
         _key_list(settings),
@@ -112,21 +117,30 @@ def _methods(settings: Settings, name: str) -> tuple[Method, ...]:
     if unknown:
         raise _error(settings, option, f"{unknown[0]!r} is no method; there are: {' : '.join(METHODS)}")
     named = tuple(dict.fromkeys(METHODS[item] for item in wanted))
-    every = tuple(method for each in PROGRAM_METHODS.values() for method in each)
-    return named or PROGRAM_METHODS.get(name, every)
+    return named or PROGRAM_METHODS.get(name, DEFAULT_METHODS)
 
 
-def _with_defaults(settings: Settings) -> Settings:
-    """What milter_domains and milter_key_list find is what is signed as, unless the options say something else."""
+def _with_defaults(settings: Settings, name: str, signers: Collection[Method]) -> Settings:
+    """What milter_domains and milter_key_list find is what is signed as, unless the options say something else; and
+    options of what this filter does not sign with do not count.
+    """
     defaults: dict[str, bytes] = {}
-    for prefix in SIGNERS.values():
+    for method, prefix in SIGNERS.items():
         values = {"domain": SIGNING_DOMAIN, "selector": SIGNING_SELECTOR, "private_key": SIGNING_KEY}
         if not settings.is_set("milter_key_list"):
             values = {"domain": SIGNING_DOMAIN} if settings.is_set("milter_domains") else {}
+        if method not in signers:
+            defaults[f"{prefix}_domain"] = b""
+            continue
         for option, variable in values.items():
             if not settings.is_set(f"{prefix}_{option}"):
                 defaults[f"{prefix}_{option}"] = b"$" + variable
-    return settings.replaced(defaults, settings.file or "default") if defaults else settings
+    if not settings.is_set("domainkeys_sign_headers"):
+        # Always a list: without one a signature is about all that stands below it, and MTAs put fields there.
+        defaults["domainkeys_sign_headers"] = DEFAULT_SIGN_HEADERS.encode()
+    if not settings.is_set("domainkeys_verify") and (name == "dk-filter" or settings.is_set("milter_methods")):
+        defaults["domainkeys_verify"] = b"true"
+    return settings.replaced(defaults, settings.file or "default")
 
 
 def _read_file(path: str) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from exim_dkim.authentication import Method
+from exim_dkim.config.options import OPTIONS
 from exim_dkim.errors import SigningError
 from exim_dkim.expansion.value import Value
 from exim_dkim.hashing import BodyHash, BodyHasher
@@ -57,7 +57,7 @@ class Signing:
         self._fields = fields
         self._hasher = BodyHasher()
         self._body_hashes: tuple[BodyHash, ...] = plan.body_hashes(self._hasher)
-        self.told = " ".join(f"d={one.request.domain} s={one.request.selector}" for one in plan.signatures)
+        self.told = plan.signers
 
     def update(self, chunk: bytes) -> None:
         """The next piece of the body, in wire form."""
@@ -131,20 +131,21 @@ class Signer:
             raise Unsignable(error, strict) from error
         if not identity.listed:
             plan = _own_only(plan, identity.authors)
-        if not plan.signatures:
+        if not plan.signs:
             raise NotSigned("; ".join(plan.notes) or "no option gives a domain to sign for")
         return Signing(plan, fields)
 
 
 _OPTIONS: Final = tuple(
     f"{prefix}_{part}"
-    for prefix in (SIGNERS[Method.DKIM],)
+    for prefix in SIGNERS.values()
     for part in ("domain", "selector", "private_key", "canon", "sign_headers", "hash", "identity", "timestamps")
+    if f"{prefix}_{part}" in OPTIONS
 )
 
 
 def _own_only(plan: SigningPlan, found: Sequence[Author]) -> SigningPlan:
-    """The plan without signatures for domains that are none of the authors'."""
+    """The plan without signatures for domains that are none of the authors'. (DomainKeys signs for its sender only.)"""
     kept, notes = [], list(plan.notes)
     for planned in plan.signatures:
         foreign = next((author for author in found if not author.domain.is_under(planned.request.domain)), None)
@@ -152,4 +153,4 @@ def _own_only(plan: SigningPlan, found: Sequence[Author]) -> SigningPlan:
             kept.append(planned)
         else:
             notes.append(f"not signed for {planned.request.domain}: the author is at {foreign.domain}")
-    return SigningPlan(tuple(kept), tuple(notes))
+    return plan._replace(signatures=tuple(kept), notes=tuple(notes))

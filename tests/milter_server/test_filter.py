@@ -352,3 +352,41 @@ def test_all_methods_in_one_field() -> None:
     exchange = pass_through(make_filter(VERIFIER, "everything"), fields, body, address=b"192.0.2.1")
     (result,) = exchange.results
     assert all(word in result for word in ("dkim=pass", "spf=pass", "sender-id=pass"))
+
+
+# --- DomainKeys -----------------------------------------------------------------------------------------------------
+
+DOMAINKEYS_SIGNER = f"milter_domains = example.org\ndomainkeys_selector = key1\ndomainkeys_private_key = {KEY}\n"
+
+
+@pytest.mark.parametrize("canonicalization", ["nofws", "simple"])
+@pytest.mark.parametrize("offer", [VERSION_6, VERSION_2], ids=["version 6", "version 2"])
+def test_domainkeys(canonicalization: str, offer: Negotiation) -> None:
+    text = f"{DOMAINKEYS_SIGNER}domainkeys_canon = {canonicalization}\n"
+    exchange = pass_through(make_filter(text, "dk-filter"), offer=offer)
+    (value,) = exchange.values("DomainKey-Signature")
+    assert "h=from:to:subject:date;" in value.lower().replace(": ", ":")
+    assert exchange.values("DKIM-Signature") == []
+    received = [
+        (b"Received", b" from a\n\tby b"),
+        *exchange.fields[:1],
+        (b"Received", b" from Sendmail"),
+        *exchange.fields[1:],
+    ]
+    verified = pass_through(make_filter(VERIFIER, "dk-filter"), received, address=STRANGER)
+    assert "domainkeys=pass" in verified.results[0]
+    verified = pass_through(make_filter(VERIFIER, "dk-filter"), received, b"other\r\n", address=STRANGER)
+    assert "domainkeys=fail" in verified.results[0]
+
+
+def test_domainkeys_and_dkim_in_one_filter() -> None:
+    text = f"{SIGNER}{DOMAINKEYS_SIGNER.partition(chr(10))[2]}milter_methods = dkim : domainkeys\n"
+    exchange = pass_through(make_filter(text, "both"))
+    assert [name for name, _ in exchange.fields[:2]] == [b"DKIM-Signature", b"DomainKey-Signature"]
+    verified = pass_through(
+        make_filter(f"{VERIFIER}milter_methods = dkim : domainkeys\n", "both"), exchange.fields, address=STRANGER
+    )
+    assert "dkim=pass" in verified.results[0]
+    assert "domainkeys=pass" in verified.results[0]
+    dkim_only = pass_through(make_filter(text.replace(" : domainkeys", ""), "dkim-filter"))
+    assert dkim_only.values("DomainKey-Signature") == []
