@@ -12,11 +12,12 @@ from exim_dkim.commands.arguments import config_option, define_option, dns_optio
 from exim_dkim.commands.authentication import FileAuthentication
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
-from exim_dkim.commands.messages import message_environment, queued_environment, read_header
+from exim_dkim.commands.messages import message_environment, queued_environment, queued_file, read_header
 from exim_dkim.commands.output import is_terminal, note, printable
+from exim_dkim.commands.spf import ClientType
 from exim_dkim.config.grammar import BUILT_IN_MACROS
 from exim_dkim.config.lines import Macros
-from exim_dkim.config.verification import verification_policy
+from exim_dkim.envelope import ClientAddress
 from exim_dkim.errors import ConfigurationError, ExpansionError
 from exim_dkim.expansion import Environment, Value, expand, parse_template
 from exim_dkim.system.services import MessageServices
@@ -26,6 +27,7 @@ Examples:
   exim-dkim expand '${lc:EXAMPLE.ORG}'
   exim-dkim expand --message mail.eml '${lc:${domain:$rh_from:}}'
   exim-dkim expand --spool 1xUw9H-00013Q-2i '$sender_address'
+  exim-dkim expand --ip 192.0.2.1 --sender alice@example.org '${lookup spf{}}'
   exim-dkim expand --set dkim_domain=example.org --tainted \\
       '${lookup {$dkim_domain.pem} dsearch,ret=full {/etc/exim-dkim/keys}}'
   exim-dkim expand < strings
@@ -47,6 +49,8 @@ configuration file.
     metavar="ID",
     help="A message in Exim's queue: its header, sender, ACL variables ...",
 )
+@click.option("--ip", "client", type=ClientType(), metavar="ADDRESS", help="The client: $sender_host_address.")
+@click.option("--helo", metavar="NAME", help="What the client said: $sender_helo_name.")
 @click.option("--sender", metavar="ADDRESS", help="The envelope sender: $sender_address.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set a variable, such as dkim_domain.")
 @click.option(
@@ -63,6 +67,8 @@ def command(
     strings: tuple[str, ...],
     message: str | None,
     message_id: str | None,
+    client: ClientAddress | None,
+    helo: str | None,
     sender: str | None,
     assignments: tuple[str, ...],
     show_taint: bool,
@@ -80,13 +86,16 @@ def command(
     settings = load_settings(config, macros)
     if message and message_id:
         raise click.UsageError("name a --message or a --spool, not both")
+    file = queued_file(settings, message_id) if message_id else message
+    open_resolver = partial(make_resolver, settings, dns_zone, dns_server)
+    authenticate = FileAuthentication(file, open_resolver, settings) if file else None
+    services = MessageServices(settings, open_resolver, authenticate)
+    address = None if client is None else str(client)
     if message_id:
-        environment = queued_environment(settings, message_id)
+        environment = queued_environment(settings, message_id, services, address, helo, sender)
     else:
-        open_resolver = partial(make_resolver, settings, dns_zone, dns_server)
-        authenticate = FileAuthentication(message, open_resolver, verification_policy(settings)) if message else None
-        services = MessageServices(settings, open_resolver, authenticate)
-        environment = message_environment(settings, read_header(message) if message else (), sender, services)
+        fields = read_header(message) if message else ()
+        environment = message_environment(settings, fields, sender, services, address, helo)
     working = dict(map(_assignment, assignments))
     known = Macros({**BUILT_IN_MACROS, **_encoded(macros)})
     known.texts.update(settings.macros)

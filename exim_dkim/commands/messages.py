@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from exim_dkim.system.mailbox import STDIN, read_message
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
-    from exim_dkim.expansion import Environment
+    from exim_dkim.expansion import Environment, Value
     from exim_dkim.expansion.environment import Services
 
 
@@ -31,23 +32,58 @@ def read_header(file: str) -> tuple[HeaderField, ...]:
 
 
 def message_environment(
-    settings: Settings, fields: Sequence[HeaderField], sender: str | None = None, services: Services | None = None
+    settings: Settings,
+    fields: Sequence[HeaderField],
+    sender: str | None = None,
+    services: Services | None = None,
+    client: str | None = None,
+    helo: str | None = None,
 ) -> Environment:
     """What expansions may ask for, for a message with these header fields that is not in Exim's spool.
 
-    `sender` is the envelope sender; None when it is not known. `services`: None means those of the configuration.
+    `sender` is the envelope sender, `client` the address of the host that brought the message; None when it is not
+    known. `services`: None means those of the configuration.
     """
-    from exim_dkim.expansion import Value
     from exim_dkim.system.environment import MessageEnvironment
 
-    if sender is None:
-        return MessageEnvironment(settings, fields, services=services)
-    address = Value(sender.encode("utf-8", "surrogateescape"), tainted=True)
-    return MessageEnvironment(settings, fields, {b"sender_address": address}, services=services)
+    return MessageEnvironment(settings, fields, _claims(client, helo, sender), services=services)
 
 
-def queued_environment(settings: Settings, message_id: str) -> Environment:
-    """What expansions may ask for, for a message in the spool of the configuration; `Failure` when it is not there."""
+def _claims(client: str | None, helo: str | None, sender: str | None) -> dict[bytes, Value]:
+    """The variables of what is known of the envelope. Only the client's address does not come from a stranger."""
+    from exim_dkim.expansion import Value
+
+    given = {b"sender_host_address": client, b"sender_helo_name": helo, b"sender_address": sender}
+    return {
+        name: Value(text.encode("utf-8", "surrogateescape"), tainted=name != b"sender_host_address")
+        for name, text in given.items()
+        if text is not None
+    }
+
+
+def queued_file(settings: Settings, message_id: str) -> str:
+    """The `-H` file of a message in the spool of the configuration; `Failure` when that is no message id of Exim's."""
+    from exim_dkim.system.spool import SpoolNameError, data_paths
+
+    try:
+        paths = data_paths(settings.string("spool_directory"), "", message_id, "-H")
+    except SpoolNameError as error:
+        raise Failure(str(error)) from None
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def queued_environment(
+    settings: Settings,
+    message_id: str,
+    services: Services | None = None,
+    client: str | None = None,
+    helo: str | None = None,
+    sender: str | None = None,
+) -> Environment:
+    """What expansions may ask for, for a message in the spool of the configuration; `Failure` when it is not there.
+
+    What is given of the envelope is taken instead of what the spool says.
+    """
     from exim_dkim.system.environment import MessageEnvironment
     from exim_dkim.system.spool import SpoolError, SpoolNameError, read_spool_header
 
@@ -58,7 +94,14 @@ def queued_environment(settings: Settings, message_id: str) -> Environment:
         raise Failure(str(error)) from None
     text = b"".join(field.text for field in header.fields if field.type != b"*")
     fields = parse_header(text.replace(b"\n", b"\r\n"))
-    return MessageEnvironment(settings, fields, message_id=message_id, spool_directory=spool)
+    return MessageEnvironment(
+        settings,
+        fields,
+        _claims(client, helo, sender),
+        message_id=message_id,
+        spool_directory=spool,
+        services=services,
+    )
 
 
 def key_reader(settings: Settings, as_exim: bool = False) -> Callable[[str], bytes]:

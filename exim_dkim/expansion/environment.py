@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from exim_dkim.expansion.value import Value
 
 if TYPE_CHECKING:
+    from exim_dkim.envelope import Envelope
     from exim_dkim.resolver import Answer, Question
 
 
@@ -58,6 +59,13 @@ class Services(Protocol):
 
     def authenticate(self, protocol: str, key: bytes) -> bytes:
         """What an ACL would be told of the message: for `dkim` and a domain or identity, `good`, `bad` …"""
+        ...
+
+    def judge(self, identity: str, envelope: Envelope, fields: Sequence[bytes]) -> bytes:
+        """The RFC 8601 word of SPF (`spf`, `spf helo`) or Sender ID (`senderid pra`, `senderid mfrom`).
+
+        `fields`: the header, as `Environment.header_fields` gives it; nothing for SPF.
+        """
         ...
 
 
@@ -192,6 +200,10 @@ class NoServices:
     def authenticate(self, protocol: str, key: bytes) -> bytes:
         """Refused."""
         raise ServiceTrouble("nothing is verified here")
+
+    def judge(self, identity: str, envelope: Envelope, fields: Sequence[bytes]) -> bytes:
+        """Refused."""
+        raise ServiceTrouble("the DNS cannot be asked here")
 
 
 class NoOutside:

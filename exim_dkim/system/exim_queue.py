@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
 from exim_dkim.system.files import FileAccessError, read_small_file
@@ -43,7 +43,7 @@ def queue_files(directory: str) -> list[str]:
     return sorted(found, key=os.path.basename)  # ids begin with the time
 
 
-def read_queued(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[StoredMessage]:
+def read_queued(path: str, on_read: Callable[[int], None] | None = None) -> Generator[StoredMessage, None, None]:
     """The message whose `-H` file is at `path`: one, with a `problem` when it cannot be read."""
     message_id = os.path.basename(path).removesuffix(_SUFFIX)
     try:

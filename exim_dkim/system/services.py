@@ -6,6 +6,7 @@ their own; the loop waits, so a server should expand in a thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from exim_dkim.errors import ConfigurationError
 from exim_dkim.expansion.environment import ServiceTrouble
 
 if TYPE_CHECKING:
+    from exim_dkim.envelope import Envelope
     from exim_dkim.resolver import Answer, Question, Resolver
 
 # Gives the word for a protocol and a key; raises ServiceTrouble.
@@ -40,14 +42,18 @@ class MessageServices:
 
     def resolve(self, *questions: Question) -> Sequence[Answer]:
         """The answers to questions. Raises ServiceTrouble where the configuration does not lead to a resolver."""
+        from exim_dkim.system.blocking import run_anywhere
+
+        return run_anywhere(self._open().resolve(*questions))
+
+    def _open(self) -> Resolver:
+        """The resolver, opened when it is first needed. Raises ServiceTrouble where the configuration leads to none."""
         if self._resolver is None:
             try:
                 self._resolver = self._opened()
             except ConfigurationError as error:
                 raise ServiceTrouble(str(error)) from None
-        from exim_dkim.system.blocking import run_anywhere
-
-        return run_anywhere(self._resolver.resolve(*questions))
+        return self._resolver
 
     def _opened(self) -> Resolver:
         if self._open_resolver is not None:
@@ -61,3 +67,22 @@ class MessageServices:
         if self._authenticate is None:
             raise ServiceTrouble(f"nothing is verified here; ask for {protocol} results in an ACL")
         return self._authenticate(protocol, key)
+
+    def judge(self, identity: str, envelope: Envelope, fields: Sequence[bytes]) -> bytes:
+        """The word of SPF or Sender ID, by the policies of the configuration."""
+        from exim_dkim.message import parse_header
+        from exim_dkim.senderid.record import Scope
+        from exim_dkim.system.authenticate import Authenticator, policies
+        from exim_dkim.system.blocking import run_anywhere
+
+        try:
+            judge = Authenticator(self._open(), policies(self._settings), time.time)
+        except ConfigurationError as error:
+            raise ServiceTrouble(str(error)) from None
+        if identity == "spf":
+            return run_anywhere(judge.spf(envelope)).result.value.encode()
+        if identity == "spf helo":
+            return run_anywhere(judge.helo(envelope)).result.value.encode()
+        header = parse_header(b"".join(fields).replace(b"\n", b"\r\n"))
+        scope = Scope(identity.removeprefix("senderid "))
+        return run_anywhere(judge.senderid(header, envelope, scope)).result.value.encode()

@@ -69,12 +69,13 @@ class Lookup:
 
     `find` gives the value, or None if there is none; it raises LookupDeferred or LookupFailed when it could not find
     out, which is never "none". A value that anybody may have written (such as DNS data) is tainted. `style` says what
-    comes before and after the type: a key and a file, a query, or a query about a file. `quote` makes a text safe in a
-    query, given it and the option of `${quote_TYPE_OPTION:`; None if it has no such option. `proves_key`: what is found
-    under a key says that the table has this very key (which `ret=key` gives back untainted), not only one like it.
+    comes before and after the type: a key and a file, a query, a query about a file, or either a key and something that
+    is no file, or a query, which `ask` answers instead of `find`. `quote` makes a text safe in a query, given it and
+    the option of `${quote_TYPE_OPTION:`; None if it has no such option. `proves_key`: what is found under a key says
+    that the table has this very key (which `ret=key` gives back untainted), not only one like it.
     """
 
-    __slots__ = ("find", "proves_key", "quote", "style")
+    __slots__ = ("ask", "find", "proves_key", "quote", "style")
 
     def __init__(
         self,
@@ -82,8 +83,10 @@ class Lookup:
         style: Style = "key",
         quote: Callable[[bytes, bytes], bytes | None] | None = None,
         proves_key: bool = True,
+        ask: Callable[[Request], Value | None] | None = None,
     ) -> None:
         self.find = find
+        self.ask = find if ask is None else ask
         self.style = style
         self.quote = quote
         self.proves_key = proves_key
@@ -140,13 +143,15 @@ def parse_type(text: bytes, with_key: bool | None) -> LookupType:
         raise ExpansionError(f'unknown lookup type "{shown}"')
     name = match["name"]
     style: Style = style_of(name)
+    if style == "key or query" and with_key is False:
+        style = "query"
     if style != "key" and match["partial"] is not None:
         raise ExpansionError(f'"partial" is not permitted for lookup type "{name.decode()}"')
     if style != "key" and match["star"]:
         raise ExpansionError(f'defaults using "*" or "*@" are not permitted for lookup type "{shown}"')
     if style == "key" and with_key is False:
         raise ExpansionError(f'missing {{key}} for single-key "{shown}" lookup')
-    if style != "key" and with_key:
+    if style not in ("key", "key or query") and with_key:
         raise ExpansionError(f'a single key was given for lookup type "{shown}", which is not a single-key lookup type')
     least = None if match["partial"] is None else int(match["least"] or b"2")
     affix = b"*." if match["affix"] is None else match["affix"]
@@ -159,7 +164,7 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
     For types that take a query, it is in `file`. A partial look-up sets `$1` and `$2`. The key comes back untainted
     only if the table has exactly that key: a wild entry proves nothing about it.
     """
-    if kind.style != "key":
+    if kind.style in ("query", "file query"):
         key, file = _query_and_file(kind, file)
     assert key is not None
     known = state.environment.known_lookups if kind.kept else None
@@ -181,7 +186,7 @@ def look_up(kind: LookupType, key: Value | None, file: Value, state: State) -> V
 
 def _found(kind: LookupType, key: Value, file: Value, state: State) -> FoundByLookup:
     """What is found, by asking. Raises ExpansionError."""
-    if kind.style != "query":
+    if kind.style in ("key", "file query"):
         _check_file(file)
     try:
         return _search(kind, key, file.text, state, load(kind.name))
@@ -220,9 +225,10 @@ def _check_file(file: Value) -> None:
 def _search(kind: LookupType, key: Value, file: bytes, state: State, lookup: Lookup) -> FoundByLookup:
     """What is found for the key or, as far as the type allows, for what stands for it."""
     files = state.environment.files
+    find = lookup.ask if kind.style == "query" else lookup.find
 
     def ask(text: bytes) -> Value | None:
-        return lookup.find(Request(text, file, kind.options, files, state, key.tainted))
+        return find(Request(text, file, kind.options, files, state, key.tainted))
 
     found = ask(key.text)
     if found is not None:

@@ -15,7 +15,7 @@ from exim_dkim.errors import ExpansionError
 if TYPE_CHECKING:
     from exim_dkim.expansion.lookups import Lookup
 
-Style = Literal["key", "query", "file query"]
+Style = Literal["key", "query", "file query", "key or query"]
 
 
 class Entry:
@@ -45,6 +45,9 @@ LOOKUPS: Final[dict[bytes, Entry]] = {
     b"cdb": Entry(_PURE + "cdb:LOOKUP"),
     b"json": Entry(_PURE + "json:LOOKUP"),
     b"dkim": Entry(_PURE + "dkim:LOOKUP", "query"),
+    b"domainkeys": Entry(_PURE + "dkim:DOMAINKEYS", "query"),
+    b"spf": Entry(_PURE + "spf:LOOKUP", "key or query"),
+    b"senderid": Entry(_PURE + "senderid:LOOKUP", "query"),
     b"dnsdb": Entry(_PURE + "dnsdb:LOOKUP", "query"),
     b"passwd": Entry(_IMPURE + "passwd:LOOKUP", "query"),
     b"ldap": Entry(_IMPURE + "ldap:LDAP", "query", "ldap", "ldap"),
@@ -59,7 +62,7 @@ GROUP: Final = "exim_dkim.lookups"
 
 # Types that Exim has and we have not.
 _MISSING: Final = frozenset(
-    b"""dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom spf testdb
+    b"""dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom testdb
     whoson""".split()
 )
 

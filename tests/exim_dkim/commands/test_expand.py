@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,89 @@ def test_nothing_is_verified_without_a_file() -> None:
     assert 'lookup of "example.org" gave DEFER: nothing is verified here' in result.stderr
     result = run_cli("expand", "-m", "-", "${lookup dkim{example.org}}", stdin=MESSAGE)
     assert "standard input is verified by: exim-dkim verify -" in result.stderr
+
+
+SPF_ZONE = """\
+example.org. 300 IN TXT "v=spf1 ip4:192.0.2.1 -all"
+example.org. 300 IN TXT "spf2.0/pra ip4:192.0.2.7 -all"
+client.example. 300 IN TXT "v=spf1 ~all"
+"""
+
+
+def test_spf_of_what_is_given(tmp_path: Path) -> None:
+    (tmp_path / "zone").write_text(SPF_ZONE)
+    envelope = ("--ip", "192.0.2.1", "--helo", "client.example", "--sender", "a@example.org")
+    strings = (
+        "$sender_host_address $sender_helo_name",
+        "${lookup spf{}} ${lookup spf{helo}} ${lookup senderid{mfrom}}",
+        "${lookup {a@example.org} spf {192.0.2.2}}",
+        "${lookup {$sender_address} spf {$sender_host_address}}",
+    )
+    result = run_cli("expand", "--dns-zone", tmp_path / "zone", *envelope, *strings)
+    assert result.stdout.splitlines() == ["192.0.2.1 client.example", "pass softfail pass", "fail", "pass"]
+    wrong = run_cli("expand", "--ip", "here", "x")
+    assert wrong.exit_code == 2
+    assert "'here' is not an IP address" in wrong.stderr
+
+
+def test_sender_id_of_a_message(tmp_path: Path) -> None:
+    (tmp_path / "zone").write_text(SPF_ZONE)
+    options = ("--dns-zone", tmp_path / "zone", "--message", "-", "--ip", "192.0.2.7")
+    result = run_cli("expand", *options, "${lookup senderid{}}", stdin=b"Sender: b@example.org\nFrom: x\n\n")
+    assert result.stdout == "pass\n"
+
+
+SPOOL = Path(__file__).parents[2] / "vectors" / "spool"
+
+
+def spooled(directory: Path, message: bytes) -> tuple[str, Path]:
+    """A queue with one message of Exim's that has the header and body of `message`; its id, and a configuration."""
+    fields, _, body = message.partition(b"\n\n")
+    envelope = (SPOOL / "4.96-H").read_bytes().partition(b"\n\n")[0].replace(b"<Env@From.example>", b"<a@example.org>")
+    header = b"".join(b"%03d  %s" % (len(field), field) for field in split_fields(fields + b"\n"))
+    message_id = envelope.partition(b"-H\n")[0].decode()
+    (directory / "input").mkdir()
+    (directory / "input" / f"{message_id}-H").write_bytes(envelope + b"\n\n" + header)
+    (directory / "input" / f"{message_id}-D").write_bytes(f"{message_id}-D\n".encode() + body)
+    config = directory / "config"
+    config.write_text(f"spool_directory = {directory}\n")
+    return message_id, config
+
+
+def split_fields(header: bytes) -> list[bytes]:
+    return [field + b"\n" for field in re.split(rb"\n(?![ \t])", header[:-1])]
+
+
+def test_a_message_in_the_queue(tmp_path: Path) -> None:
+    material = make_material(tmp_path)
+    with material.zone.open("a") as zone:
+        zone.write(SPF_ZONE)
+    message_id, config = spooled(tmp_path, material.signed())
+    options = ("expand", "-C", config, "--dns-zone", material.zone, "--spool", message_id)
+    strings = ("${lookup dkim{example.org}}", "${lookup spf{}} ${lookup spf{helo}} ${lookup senderid{}}")
+    assert run_cli(*options, *strings).stdout.splitlines() == ["good", "fail softfail pass"]
+    assert run_cli(*options, "--ip", "192.0.2.1", strings[1]).stdout == "pass softfail fail\n"
+    (tmp_path / "input" / f"{message_id}-D").unlink()
+    gone = run_cli(*options, strings[0])
+    assert gone.exit_code == 1
+    assert "gave DEFER" in gone.stderr
+    assert "-D: No such file" in gone.stderr
+
+
+def test_a_message_that_is_not_in_the_queue(tmp_path: Path) -> None:
+    for message_id in ("1xUw9H-00013Q-2i", "../../etc/passwd"):
+        result = run_cli("expand", "--spool", message_id, "x")
+        assert result.exit_code == 1
+        assert message_id in result.stderr
+
+
+def test_domainkeys_as_in_2008(tmp_path: Path) -> None:
+    material = make_material(tmp_path)
+    unsigned, file, config = material.write("unsigned", MESSAGE), tmp_path / "signed", tmp_path / "config"
+    signing = ("--method", "domainkeys", "--domain", "example.org", "--selector", "s", "--key", material.key_file)
+    file.write_bytes(run_cli("sign", *signing, unsigned).stdout_bytes)
+    config.write_text("domainkeys_verify = true\n")
+    options = ("expand", "--dns-zone", material.zone, "--message", file)
+    string = "${lookup domainkeys{example.org}}"
+    assert run_cli(*options, "-C", config, string, "${lookup domainkeys{example.com}}").stdout == "good\nunsigned\n"
+    assert run_cli(*options, string).stdout == "unverified\n"

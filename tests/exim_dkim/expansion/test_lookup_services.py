@@ -1,4 +1,4 @@
-"""The look-up types that ask services of the environment: dnsdb and dkim."""
+"""The look-up types that ask services of the environment: dnsdb, dkim, domainkeys, spf and senderid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exim_dkim.envelope import Envelope
 from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import EmptyEnvironment, Value, expand, parse_template
 from exim_dkim.expansion.environment import NoServices, Services, ServiceTrouble
@@ -44,6 +45,12 @@ class FromMemory(NoServices):
         if protocol != "dkim":
             raise ServiceTrouble(f"no {protocol}")
         return b"good" if key == b"example.org" else b"unsigned"
+
+    def judge(self, identity: str, envelope: Envelope, fields: Sequence[bytes]) -> bytes:
+        if envelope.helo == b"trouble":
+            raise ServiceTrouble("no DNS")
+        sender = "None" if envelope.sender is None else envelope.sender.decode()
+        return f"{identity}|{envelope.client}|{envelope.helo.decode()}|{sender}|{len(fields)}".encode()
 
 
 class World(EmptyEnvironment):
@@ -143,3 +150,82 @@ def test_the_lookup_of_2008() -> None:
 def test_without_services(name: str) -> None:
     with pytest.raises(ExpansionError, match=r'lookup of "x" gave DEFER: .* here'):
         expand(parse_template(b"${lookup %s{x}}" % name.encode()), EmptyEnvironment())
+
+
+class OfMessage(World):
+    """An environment with an envelope and a header."""
+
+    def __init__(self, client: bytes | None = b"192.0.2.1", helo: bytes = b"mx.example.org") -> None:
+        self._known = {b"sender_helo_name": helo, b"sender_address": b"alice@example.org"}
+        if client is not None:
+            self._known[b"sender_host_address"] = client
+
+    def variable(self, name: bytes) -> Value | None:
+        text = self._known.get(name)
+        return None if text is None else Value(text, tainted=True)
+
+    def header_fields(self) -> Sequence[bytes]:
+        return (b"From: alice@example.org\n", b"Subject: x\n")
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("{alice@example.org} spf {192.0.2.1}", "spf|192.0.2.1||alice@example.org|0"),
+        ("{alice@example.org} spf {2001:db8::1}", "spf|2001:db8::1||alice@example.org|0"),
+        ("{alice@example.org} spf {::ffff:192.0.2.1}", "spf|192.0.2.1||alice@example.org|0"),
+        ("{alice@example.org} spf {$sender_host_address}", "spf|192.0.2.1||alice@example.org|0"),
+        ("{example.org} spf {192.0.2.1}", "spf|192.0.2.1||example.org|0"),
+        ("{alice@example.org} spf {localhost}", "none"),
+        ("{alice@example.org} spf {}", "none"),
+        ("{} spf {192.0.2.1}", "none"),
+        ("spf {}", "spf|192.0.2.1|mx.example.org|alice@example.org|0"),
+        ("spf { mailfrom }", "spf|192.0.2.1|mx.example.org|alice@example.org|0"),
+        ("spf{helo}", "spf helo|192.0.2.1|mx.example.org|alice@example.org|0"),
+        ("senderid{}", "senderid pra|192.0.2.1|mx.example.org|alice@example.org|2"),
+        ("senderid{PRA}", "senderid pra|192.0.2.1|mx.example.org|alice@example.org|2"),
+        ("senderid {mfrom}", "senderid mfrom|192.0.2.1|mx.example.org|alice@example.org|2"),
+    ],
+)
+def test_spf_and_senderid(query: str, text: str) -> None:
+    found = expand(parse_template(f"${{lookup {query}{{$value}}{{none}}}}".encode()), OfMessage())
+    assert found == plain(text.encode())
+
+
+def test_a_message_that_no_host_brought() -> None:
+    for query in ("spf{}", "senderid{}"):
+        text = expand(parse_template(f"${{lookup {query}}}".encode()), OfMessage(client=None)).text
+        assert text.split(b"|")[1] == b"None"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("spf {alice@example.org}", "a query for spf is empty, mailfrom or helo"),
+        ("senderid {helo}", "a query for senderid is empty, pra or mfrom"),
+        ("{a@example.org} senderid {192.0.2.1}", "a single key was given"),
+        ("{a@example.org} partial-spf {192.0.2.1}", '"partial" is not permitted'),
+        ("{a@example.org} spf* {192.0.2.1}", "defaults using"),
+        ("domainkeys {example.org}", 'lookup of "example.org" gave DEFER: no domainkeys'),
+    ],
+)
+def test_what_spf_and_senderid_do_not_take(query: str, message: str) -> None:
+    with pytest.raises(ExpansionError, match=message):
+        expand(parse_template(f"${{lookup {query}}}".encode()), OfMessage())
+
+
+def test_trouble_with_spf() -> None:
+    with pytest.raises(ExpansionError, match='lookup of "" gave DEFER: no DNS'):
+        expand(parse_template(b"${lookup spf{}}"), OfMessage(helo=b"trouble"))
+    with pytest.raises(ExpansionError, match="is not an IP address"):
+        expand(parse_template(b"${lookup senderid{}}"), OfMessage(client=b"localhost"))
+    with pytest.raises(ExpansionError, match="the DNS cannot be asked here"):
+        expand(parse_template(b"${lookup {a@example.org} spf {192.0.2.1}}"), EmptyEnvironment())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_any_key_and_address(key: bytes, address: bytes) -> None:
+    words = {b"key": Value(key, tainted=True), b"file": Value(address, tainted=True)}
+    with suppress(ExpansionError):
+        expand(parse_template(b"${lookup {$key} spf {$file}}"), OfMessage(), words)
