@@ -74,7 +74,7 @@ class MemoryResolver:
     def _answer(self, question: Question) -> Answer:
         found = self._records.get(question) or self._look_up(fold_name(question.name), question.type)
         if isinstance(found, Trouble):
-            return Answer(question, trouble=found)
+            return Answer(question, (), found)
         return Answer(question, found)
 
     def _look_up(self, name: str, record_type: RecordType) -> tuple[bytes, ...] | Trouble:

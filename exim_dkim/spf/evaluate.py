@@ -90,8 +90,8 @@ async def evaluate(
         domain,
         printable_line(f"{local}@{domain}"),
         printable_line(ended.mechanism),
-        printable_line(ended.text),
-        printable_line(ended.detail),
+        printable_line(ended.text) if ended.text else "",
+        printable_line(ended.detail) if ended.detail else "",
         ended.lookups,
         ended.void_lookups,
     )

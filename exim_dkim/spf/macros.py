@@ -1,6 +1,6 @@
-"""Macro strings of SPF (RFC 7208 §7) of the plain kind: `%{LETTER}` with digits, `r` and delimiters.
+"""Macro strings of SPF (RFC 7208 §7): literal text, and macros `%{LETTER}` with digits, `r` and delimiters.
 
-What is not plain (an upper-case letter, `%{p}`, `%%`, an unknown letter, …) has no `MacroString`; pyspf deals with it.
+What is not plain (an unknown letter, `%{d0}`, delimiters that would stay, …) has no `MacroString`; pyspf deals with it.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-DOMAIN_LETTERS: Final = "slodivh"
-"""The macros of a domain-spec, but for `p`, which asks DNS."""
-TEXT_LETTERS: Final = DOMAIN_LETTERS + "crt"
-"""The macros of an explanation, but for `p`."""
+DOMAIN_LETTERS: Final = frozenset("slodiphvSLODIPHV")
+"""The macros of a domain-spec."""
+TEXT_LETTERS: Final = DOMAIN_LETTERS | frozenset("crtCRT")
+"""The macros of an explanation."""
 
 # Only for local part and sender are the delimiters of the RFC plain: with others pyspf keeps those of the text.
-_MACRO: Final = re.compile(r"%\{([a-z])([1-9][0-9]?)?(r?)\}|%\{([ls])([1-9][0-9]?)?(r?)([.+,/_=-]+)\}")
+_MACRO: Final = re.compile(
+    r"%(?:\{([a-zA-Z])([1-9][0-9]?)?(r?)\}|\{([lsLS])([1-9][0-9]?)?(r?)([.+,/_=-]+)\}|(%)(?!$)|(_)|(-))"
+)
+_LITERALS: Final = {"%": "%", "_": " ", "-": "%20"}
 
 
 class Macro(NamedTuple):
@@ -28,6 +31,13 @@ class Macro(NamedTuple):
 
     def expand(self, value: str) -> str:
         """What stands for the macro when the letter has this value."""
+        if self.letter.isupper():
+            from urllib.parse import quote
+
+            return quote(self._transform(value), "~")
+        return self._transform(value)
+
+    def _transform(self, value: str) -> str:
         if not self.keep and not self.reverse and not self.delimiters:
             return value
         first = self.delimiters[:1] or "."
@@ -43,20 +53,23 @@ MacroString = tuple[str | Macro, ...]
 """Literal text and macros, in order."""
 
 
-def parse_macros(text: str, letters: str) -> MacroString | None:
+def parse_macros(text: str, letters: frozenset[str]) -> MacroString | None:
     """The macro string, in which only these letters may stand; None when it is not plain."""
     parts: list[str | Macro] = []
     end = 0
     for found in _MACRO.finditer(text):
         if "%" in text[end : found.start()]:
             return None
+        parts.append(text[end : found.start()])
+        end = found.end()
+        if found.lastindex is not None and found.lastindex > 7:
+            parts.append(_LITERALS[found[found.lastindex]])
+            continue
         letter = found[1] or found[4]
         if letter not in letters:
             return None
-        parts.append(text[end : found.start()])
         count, reverse = found[2] or found[5], found[3] or found[6]
         parts.append(Macro(letter, int(count or 0), bool(reverse), found[7] or ""))
-        end = found.end()
     if "%" in text[end:]:
         return None
     parts.append(text[end:])
@@ -65,4 +78,9 @@ def parse_macros(text: str, letters: str) -> MacroString | None:
 
 def expand_macros(string: MacroString, values: Mapping[str, str]) -> str:
     """The text, with each macro replaced by what `values` has for its letter."""
-    return "".join([part if isinstance(part, str) else part.expand(values[part.letter]) for part in string])
+    return "".join([part if isinstance(part, str) else part.expand(values[part.letter.lower()]) for part in string])
+
+
+def uses_client_name(string: MacroString) -> bool:
+    """Whether there is a `%{p}`, whose value has to be asked of DNS first."""
+    return any(isinstance(part, Macro) and part.letter in "pP" for part in string)

@@ -18,8 +18,9 @@ from typing import Any, Final
 from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.spf.record import MAX_NAME, MAX_NAMES, MAX_RECORD, Select, is_name, select_spf1
+from exim_dkim.spf.record import MAX_NAME, MAX_NAMES, MAX_RECORD, Select, select_spf1
 from exim_dkim.spf.verdict import SpfPolicy
+from exim_dkim.spf.walk import is_name
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # an escape in a docstring of pyspf, which newer Pythons complain of
@@ -284,6 +285,8 @@ def syntax_fault(terms: str) -> str | None:
     query = Query(_ANYBODY, "helo.example", ("local", "domain.example"), {}, SpfPolicy(), select_spf1)
     query.p = "unknown"
     reason = query.run(f"v=spf1 {terms}")
-    if reason is not SpfReason.BAD_SYNTAX or query.missing or query.detail.startswith(_DEPENDENT):
+    if reason is not SpfReason.BAD_SYNTAX or query.missing:
+        return None
+    if "%" in terms and query.detail.startswith(_DEPENDENT):
         return None
     return query.detail

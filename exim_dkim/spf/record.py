@@ -98,18 +98,15 @@ _REASONS = {
 }
 _ASKING = (Kind.A, Kind.MX, Kind.EXISTS, Kind.INCLUDE)
 _ONCE = ("redirect", "exp")
-_SPECIAL = ("redirect", "exp", "default", "op")  # in capitals pyspf does not know them; it once had the last two
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LENGTH = r"(0|[1-9][0-9]{0,2})"
 _MECHANISM: Final = re.compile(r"([+?~-]?)(all|ip4|ip6|a|mx|ptr|exists|include)([:/].*)?", re.IGNORECASE)
 _MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=([!-~]*)")
 _IP4: Final = re.compile(rf":({_OCTET}(?:\.{_OCTET}){{3}})(?:/{_LENGTH})?")
-_IP6: Final = re.compile(rf":([0-9a-f:]+)(?:/{_LENGTH})?", re.IGNORECASE)
-_DUAL: Final = re.compile(rf"(:[^/]+)?(?:/{_LENGTH})?(?://{_LENGTH})?")
-_LABELS: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_LITERAL: Final = re.compile(r"[A-Za-z0-9_.-]*")
-_TOP: Final = re.compile(r"\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_IP6: Final = re.compile(rf":([0-9a-f:.]+)(?:/{_LENGTH})?", re.IGNORECASE)
+_DUAL: Final = re.compile(rf"(:.+?)?(?:/{_LENGTH})?(?://{_LENGTH})?")
+_TOP: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 
 
 def parse_record(text: str) -> Record | None:
@@ -123,7 +120,7 @@ def parse_record(text: str) -> Record | None:
             if term is None:
                 return None
             terms.append(term)
-        elif not _is_plain_modifier(modifier[1], modifier[2]) or modifier[1] in _ONCE and modifier[1] in modifiers:
+        elif not _is_plain_modifier(modifier[1], modifier[2]) or (modifier[1] in _ONCE and modifier[1] in modifiers):
             return None
         else:
             modifiers[modifier[1]] = modifier[2]
@@ -145,7 +142,7 @@ def _with_modifiers(terms: tuple[Term, ...], modifiers: dict[str, str]) -> Recor
 
 def _is_plain_modifier(name: str, value: str) -> bool:
     """Whether it is one that is known, or one to be ignored."""
-    return name in _ONCE or ("%" not in value and name.lower() not in _SPECIAL)
+    return name in _ONCE or ("%" not in value and name.lower() not in _ONCE)  # pyspf knows them in lower case only
 
 
 def _parse_mechanism(written: str) -> Term | None:
@@ -196,26 +193,19 @@ def _parse_dual(kind: Kind, reason: SpfReason, written: str, rest: str) -> Term 
 
 
 def parse_target(text: str) -> Target | None:
-    """A domain-spec; None when it is not plain."""
-    if _LABELS.fullmatch(text):
-        if len(text) > MAX_NAME or text.rpartition(".")[2].isdigit():
+    """A domain-spec; None when it is not plain.
+
+    It has to end in a macro or a top-level label (RFC 7208 §7.1); labels that DNS cannot hold are no error.
+    """
+    if not text.isprintable() or not text.isascii():
+        return None
+    if not text.endswith("}"):
+        top = text.removesuffix(".").rpartition(".")
+        if not top[1] or not _TOP.fullmatch(top[2]) or top[2].isdigit():
             return None
-        return Target(text)
+    if "%" not in text:
+        return Target(text.removesuffix("."))
     template = parse_macros(text, DOMAIN_LETTERS)
-    if not template:
+    if not template or (text.endswith("}") and isinstance(template[-1], str)):
         return None
-    literals = [part for part in template if isinstance(part, str)]
-    if len(literals) == len(template) or not all(map(_LITERAL.fullmatch, literals)):
-        return None
-    last = template[-1]
-    if isinstance(last, str):
-        dot = last.rfind(".")
-        if dot < 0 or not _TOP.fullmatch(last, dot) or last[dot + 1 :].isdigit():
-            return None
     return Target("", template)
-
-
-def is_name(name: str) -> bool:
-    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
-    labels = name.split(".")
-    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64

@@ -18,7 +18,7 @@ from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.spf.compiled import RecordCache
-from exim_dkim.spf.macros import TEXT_LETTERS, expand_macros, parse_macros
+from exim_dkim.spf.macros import TEXT_LETTERS, MacroString, expand_macros, parse_macros, uses_client_name
 from exim_dkim.spf.record import (
     MAX_NAME,
     MAX_NAMES,
@@ -29,7 +29,6 @@ from exim_dkim.spf.record import (
     Select,
     Target,
     Term,
-    is_name,
 )
 from exim_dkim.spf.verdict import SpfPolicy
 
@@ -43,9 +42,16 @@ _ASKED6 = {**_ASKED4, _A: RecordType.AAAA}
 _NONE = (SpfReason.NO_RECORD, SpfReason.NXDOMAIN)
 
 
+def is_name(name: str) -> bool:
+    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
+    labels = name.split(".")
+    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64
+
+
 @functools.lru_cache(maxsize=4096)
-def _question(name: str, record_type: RecordType) -> Question:
-    return Question(name.lower(), record_type)
+def _question(name: str, record_type: RecordType) -> Question | None:
+    """What to ask; None for what is no name."""
+    return Question(name.lower(), record_type) if is_name(name) else None
 
 
 class Stop(Exception):
@@ -64,6 +70,16 @@ class NotPlain(Exception):
 class Walk:
     """One evaluation. When `run` has ended, the other attributes say how."""
 
+    lookups = 0
+    void_lookups = 0
+    mechanism = ""
+    text = ""
+    detail = ""
+    _end = 0.0
+    _explanation: Target | None = None
+    _explained = ""  # the domain whose record has it
+    _values: dict[str, str] | None = None
+
     def __init__(
         self,
         client: ClientAddress,
@@ -75,11 +91,6 @@ class Walk:
         clock: Clock | None,
     ) -> None:
         self.known: dict[Question, Answer] = {}
-        self.lookups = 0
-        self.void_lookups = 0
-        self.mechanism = ""
-        self.text = ""
-        self.detail = ""
         self._client = client
         self._helo = helo
         self._local, self._sender_domain = address
@@ -87,20 +98,17 @@ class Walk:
         self._policy = policy
         self._select = select
         self._clock = clock
-        self._end = clock() + policy.timeout if clock is not None else 0.0
+        if clock is not None:
+            self._end = clock() + policy.timeout
         self._is4 = client.version == 4
         self._asked = _ASKED4 if self._is4 else _ASKED6
         self._number = int(client)
-        self._explanation: Target | None = None
-        self._explained = ""  # the domain whose record has it
         self._spare = policy.max_lookups  # how many answers may still be fetched in advance
-        self._values: dict[str, str] | None = None
 
     async def run(self) -> SpfReason | None:
         """Why it ended; None when pyspf has to judge."""
-        domain = self._sender_domain
         try:
-            reason = await self._check(domain, _question(domain, _TXT), True)
+            reason = await self._check(self._sender_domain, True)
             if reason is SpfReason.MATCHED_FAIL and self._explanation is not None:
                 await self._explain(self._explanation)
         except Stop as stop:
@@ -124,10 +132,8 @@ class Walk:
             await self.fetch((question,))
         return self.known[question]
 
-    def _records(self, answer: Answer) -> Sequence[bytes]:
-        """The records; DNS trouble and too many look-ups without an answer end the evaluation."""
-        if answer.records:
-            return answer.records
+    def _nothing(self, answer: Answer) -> tuple[bytes, ...]:
+        """For an answer without records: that, or an end by DNS trouble or too many such answers."""
         trouble = answer.trouble
         if trouble is Trouble.SERVFAIL or trouble is Trouble.TIMEOUT:
             raise Stop(SpfReason[trouble.name], f"{answer.question.name} {answer.question.type.name}")
@@ -143,18 +149,18 @@ class Walk:
 
     # --- Records
 
-    async def _check(self, domain: str, question: Question, top: bool) -> SpfReason:
+    async def _check(self, domain: str, top: bool) -> SpfReason:
         """What the record of a domain says of the client (RFC 7208 §4.3-§4.7)."""
+        question = _question(domain, _TXT)
+        if question is None:
+            return SpfReason.NO_RECORD
         answer = self.known.get(question) or await self._answer(question)
-        if not self._records(answer):
+        if not answer.records:
+            self._nothing(answer)
             return SpfReason.NXDOMAIN if answer.trouble is Trouble.NXDOMAIN else SpfReason.NO_RECORD
         record = _CACHE.get(answer.records, self._select)
-        if record is None:
-            raise NotPlain
-        if isinstance(record, Fault):
-            if record.reason is SpfReason.NO_RECORD:
-                return record.reason
-            raise Stop(record.reason, f"{domain}: {record.detail}" if record.detail else domain)
+        if not isinstance(record, Record):
+            return self._unusable(record, domain)
         if top:
             self._explanation, self._explained = record.exp, domain
         if record.redirect is not None:
@@ -176,12 +182,18 @@ class Walk:
             return await self._redirect(record.redirect, domain, top)
         return SpfReason.NO_MATCH
 
+    def _unusable(self, found: Fault | None, domain: str) -> SpfReason:
+        """What there is to say when there is no record that can be walked."""
+        if found is None:
+            raise NotPlain
+        if found.reason is not SpfReason.NO_RECORD:
+            raise Stop(found.reason, f"{domain}: {found.detail}" if found.detail else domain)
+        return SpfReason.NO_RECORD
+
     async def _redirect(self, target: Target, domain: str, top: bool) -> SpfReason:
         """RFC 7208 §6.1."""
-        name = target.name or self._expand(target, domain)
-        reason = SpfReason.NO_RECORD
-        if is_name(name):
-            reason = await self._check(name, _question(name, _TXT), top)
+        name = target.name or await self._expand(target, domain)
+        reason = await self._check(name, top)
         if reason in _NONE:
             raise Stop(SpfReason.REDIRECT_WITHOUT_RECORD, name)
         return reason
@@ -192,21 +204,18 @@ class Walk:
         """Whether the term matches."""
         self._count()
         kind, target = term.kind, term.target
+        name = domain if target is None else target.name or await self._expand(target, domain)
         if kind is _PTR:
-            return await self._ptr(target, domain)
-        name = domain if target is None else target.name or self._expand(target, domain)
-        if not is_name(name):
-            if kind is _INCLUDE:
-                raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
-            return False
+            return _is_under(await self._client_names(), name.lower())
         question = _question(name, self._asked[kind])
-        answer = self.known.get(question)
-        if answer is None:
+        if question is not None and question not in self.known:
             await self._fetch_ahead(question, record, domain)
-            answer = self.known[question]
         if kind is _INCLUDE:
-            return await self._include(term, name, question)
-        records = self._records(answer)
+            return await self._include(term, name)
+        if question is None:
+            return False
+        answer = self.known[question]
+        records = answer.records or self._nothing(answer)
         if kind is _EXISTS:
             return bool(records)
         if kind is _MX:
@@ -220,14 +229,14 @@ class Walk:
             if len(questions) > self._spare:
                 break
             other = _question(domain if term.target is None else term.target.name, self._asked[term.kind])
-            if other not in self.known:
+            if other is not None and other not in self.known:
                 questions[other] = None
         self._spare -= len(questions) - 1
         await self.fetch(tuple(questions))
 
-    async def _include(self, term: Term, name: str, question: Question) -> bool:
+    async def _include(self, term: Term, name: str) -> bool:
         """RFC 7208 §5.2."""
-        reason = await self._check(name, question, False)
+        reason = await self._check(name, False)
         if reason in _NONE:
             raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
         return reason is SpfReason.MATCHED_PASS
@@ -236,37 +245,34 @@ class Walk:
         wanted = self._number >> shift
         return wanted in [int.from_bytes(address, "big") >> shift for address in addresses]
 
-    async def _mx_addresses(self, records: Sequence[bytes], name: str) -> list[bytes]:
+    async def _mx_addresses(self, records: Sequence[bytes], name: str) -> tuple[bytes, ...]:
         """The addresses of all hosts (RFC 7208 §5.4)."""
         if len(records) > MAX_NAMES:
             raise Stop(SpfReason.TOO_MANY_MX, f"{name} has {len(records)}")
-        hosts = [record.partition(b" ")[2].decode("ascii", "replace").lower() for record in records]
-        answers = await self._addresses(hosts)
-        return [address for answer in answers for address in self._records(answer)]
+        answers = await self._addresses([record.partition(b" ")[2] for record in records])
+        return tuple([address for answer in answers for address in answer.records or self._nothing(answer)])
 
-    async def _addresses(self, hosts: Iterable[str]) -> list[Answer]:
+    async def _addresses(self, hosts: Iterable[bytes]) -> list[Answer]:
         """The answers for all names that are names, in order."""
-        questions = [_question(host, self._asked[_A]) for host in hosts if is_name(host)]
+        asked = [_question(host.decode("ascii", "replace"), self._asked[_A]) for host in hosts]
+        questions = [question for question in asked if question is not None]
         missing = [question for question in dict.fromkeys(questions) if question not in self.known]
         if missing:
             await self.fetch(missing)
         return [self.known[question] for question in questions]
 
-    async def _ptr(self, target: Target | None, domain: str) -> bool:
-        """RFC 7208 §5.5: DNS trouble is no match."""
-        wanted = (domain if target is None else target.name or self._expand(target, domain)).lower()
+    async def _client_names(self) -> list[str]:
+        """The names of the client whose addresses lead back to it (RFC 7208 §5.5); DNS trouble is as no answer."""
         answer = await self._answer(Question(self._client.reverse_pointer, RecordType.PTR))
         if answer.trouble is not None and answer.trouble.temporary:
-            return False
-        names = [record.decode("ascii", "replace").lower() for record in self._records(answer)[:MAX_NAMES]]
-        matching = False
-        for found in await self._addresses(names):
+            return []
+        names = []
+        for found in await self._addresses((answer.records or self._nothing(answer))[:MAX_NAMES]):
             if found.trouble is not None and found.trouble.temporary:
                 continue
-            if self._is_among(self._records(found), 0):
-                name = found.question.name
-                matching = matching or name == wanted or name.endswith("." + wanted)
-        return matching
+            if self._is_among(found.records or self._nothing(found), 0):
+                names.append(found.question.name)
+        return names
 
     # --- Macros
 
@@ -287,10 +293,19 @@ class Walk:
         self._values["d"] = domain
         return self._values
 
-    def _expand(self, target: Target, domain: str) -> str:
+    async def _fill_in(self, string: MacroString, domain: str) -> str:
+        """The text that a macro string gives."""
+        values = self._macro_values(domain)
+        if "p" not in values and uses_client_name(string):
+            names = await self._client_names()
+            below = [name for name in names if name.endswith("." + domain)]
+            values["p"] = domain if domain in names else [*below, *names, "unknown"][0]
+        return expand_macros(string, values)
+
+    async def _expand(self, target: Target, domain: str) -> str:
         """The domain that a template gives, shortened from the left until DNS can hold it (RFC 7208 §7.3)."""
         assert target.template is not None
-        name = expand_macros(target.template, self._macro_values(domain)).removesuffix(".")
+        name = (await self._fill_in(target.template, domain)).removesuffix(".")
         while len(name) > MAX_NAME and "." in name:
             name = name.partition(".")[2]
         if not name:
@@ -300,15 +315,20 @@ class Walk:
     async def _explain(self, target: Target) -> None:
         """Set `text` to what the domain says about a fail (RFC 7208 §6.2); errors leave it empty."""
         domain = self._explained
-        name = target.name or self._expand(target, domain)
-        if not is_name(name):
-            return
-        records = (await self._answer(_question(name, _TXT))).records
-        if len(records) != 1 or len(records[0]) > MAX_RECORD or not records[0].isascii():
-            return
-        template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
-        if template is None:
-            raise NotPlain
-        values = self._macro_values(domain)
-        values["t"] = str(int(self._clock())) if self._clock is not None else "0"
-        self.text = expand_macros(template, values)
+        try:
+            question = _question(target.name or await self._expand(target, domain), _TXT)
+            records = (await self._answer(question)).records if question else ()
+            if len(records) != 1 or len(records[0]) > MAX_RECORD or not records[0].isascii():
+                return
+            template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
+            if template is None:
+                raise NotPlain
+            values = self._macro_values(domain)
+            values["t"] = str(int(self._clock())) if self._clock is not None else "0"
+            self.text = await self._fill_in(template, domain)
+        except Stop:
+            return  # the result stands, whatever happens to its explanation
+
+
+def _is_under(names: Iterable[str], domain: str) -> bool:
+    return any(name == domain or name.endswith("." + domain) for name in names)

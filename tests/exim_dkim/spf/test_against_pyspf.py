@@ -31,6 +31,9 @@ UNLIKE: dict[str, Explains] = {
     "§5.5: DNS trouble with ptr, and so with %{p}, is no match; pyspf: temperror.": lambda pair, ours, plain: (
         plain.result == "temperror" and _uses(pair, "ptr", "%{p")
     ),
+    "A macro is expanded when its term is reached. pyspf asks for all %{p} before, and counts what it does not find.": (
+        lambda pair, ours, plain: "Void lookup" in plain.problem and _uses(pair, "%{p")
+    ),
     "§4.3: a missing local part is postmaster, in %{s} too.": lambda pair, ours, plain: (
         (pair.envelope.sender or b"").startswith(b"@") and _uses(pair, "%{s", "%{S")
     ),
