@@ -12,6 +12,7 @@ those that could be positional (§3.3).
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -66,6 +67,7 @@ def select_record(scope: Scope, spf1: bool, records: Sequence[bytes]) -> Sequenc
     ]
 
 
+@functools.cache
 def selector(scope: Scope, spf1: bool = True) -> Select:
-    """Selection for one scope. `spf1`: whether `v=spf1` may stand in, which §3.4 wants but a site may not."""
+    """Selection for one scope, the same object each time. `spf1`: whether `v=spf1` may stand in, which §3.4 wants but a site may not."""
     return partial(select_record, scope, spf1)
