@@ -69,5 +69,8 @@ def select_record(scope: Scope, spf1: bool, records: Sequence[bytes]) -> Sequenc
 
 @functools.cache
 def selector(scope: Scope, spf1: bool = True) -> Select:
-    """Selection for one scope, the same object each time. `spf1`: whether `v=spf1` may stand in, which §3.4 wants but a site may not."""
+    """Selection for one scope, always the same object: what it finds is kept by it.
+
+    `spf1`: whether `v=spf1` may stand in, which §3.4 wants but a site may not.
+    """
     return partial(select_record, scope, spf1)
