@@ -223,7 +223,7 @@ def test_all_refuse(peer: Peer, change: str) -> None:
 def test_vectors(peer: Peer) -> None:
     """What the vectors say is what the peer finds, save for what `dkim_unlike.py` explains."""
     different = set()
-    for path in sorted(VECTORS.glob("*/*.msg")):
+    for path in sorted([*VECTORS.glob("own/*.msg"), *VECTORS.glob("rfc/*.msg")]):
         lines = path.with_suffix(".want").read_text(encoding="utf-8").splitlines()
         records: dict[str, bytes] = {}
         for line in lines:

@@ -170,6 +170,16 @@ class MailDkim:
         line = f"sign {'/'.join(canonicalization)} {DOMAIN} {selector} - {len(key)} {len(message)}"
         return self._from.read(self._ask(line, key, message)) + b"\r\n"
 
+    def sign_domainkeys(self, message: bytes, key: bytes, selector: str, canonicalization: str, names: str) -> bytes:
+        """A DomainKey-Signature field with CRLF; `names` is h=, `-` for none."""
+        line = f"domainkeys {canonicalization} {DOMAIN} {selector} {names} {len(key)} {len(message)}"
+        return self._from.read(self._ask(line, key, message)) + b"\r\n"
+
+    def canonicalize_domainkeys(self, message: bytes, canonicalization: str, names: str) -> bytes:
+        """What DomainKeys would sign of `message`."""
+        line = f"canonicalize {canonicalization} {names} {len(message)}"
+        return self._from.read(self._ask(line, message))
+
 
 @contextmanager
 def opened(name: str, directory: Path) -> Iterator[Peer]:

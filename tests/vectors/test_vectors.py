@@ -18,7 +18,7 @@ from exim_dkim.words import dkim_word, parse_key
 from tests.support.run import run
 
 HERE = Path(__file__).parent
-VECTORS = sorted(HERE.glob("*/*.msg"))
+VECTORS = sorted([*HERE.glob("own/*.msg"), *HERE.glob("rfc/*.msg")])
 CHUNKS = (1, 7, 4096)
 
 
