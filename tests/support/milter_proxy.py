@@ -7,9 +7,10 @@ opens each connection; `#` begins a comment.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -82,11 +83,16 @@ def form(connections: Sequence[Sequence[Recorded]]) -> str:
     return "\n".join([*lines, ""])
 
 
+Watch = Callable[[Recorded], object]
+"""Called with each packet before it is passed on."""
+
+
 class MilterProxy:
-    """Listens on a port of 127.0.0.1 and passes everything on to 127.0.0.1:`target`, both ways."""
+    """Listens on a port of 127.0.0.1 and passes everything on to 127.0.0.1:`target`, both ways. `watch` may be set."""
 
     def __init__(self, target: int, name: str = "recorded") -> None:
         self.target = target
+        self.watch: Watch | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.milter = Milter(name, f"inet:{self.port}@127.0.0.1")
@@ -117,16 +123,27 @@ class MilterProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self._connections.append(_Connection(client, self.target))
+            try:
+                filter_end = socket.create_connection(("127.0.0.1", self.target), PATIENCE)
+            except ConnectionRefusedError:
+                client.close()
+            else:
+                self._connections.append(_Connection(client, filter_end, self._seen))
+
+    def _seen(self, packet: Recorded) -> None:
+        if self.watch is not None:
+            self.watch(packet)
 
 
 class _Connection:
     """One connection of an MTA, with the filter's end of it and a thread for each direction."""
 
-    def __init__(self, client: socket.socket, target: int) -> None:
-        self._ends = (client, socket.create_connection(("127.0.0.1", target), PATIENCE))
+    def __init__(self, client: socket.socket, target: socket.socket, watch: Watch) -> None:
+        self._watch = watch
+        self._ends = (client, target)
         for end in self._ends:
             end.settimeout(PATIENCE)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lock = threading.Lock()
         self._packets: list[Recorded] = []
         self._rest = {True: b"", False: b""}
@@ -141,14 +158,20 @@ class _Connection:
 
     def close(self) -> None:
         for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
             end.close()
 
     def _pass(self, from_mta: bool) -> None:
         source, target = self._ends if from_mta else self._ends[::-1]
         try:
             while data := source.recv(CHUNK):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # Sendmail writes in pieces
                 with self._lock:
-                    self._packets += self._split(from_mta, data)
+                    packets = list(self._split(from_mta, data))
+                    self._packets += packets
+                for packet in packets:
+                    self._watch(packet)
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:

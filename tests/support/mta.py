@@ -28,11 +28,12 @@ HOSTS = f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost\n"
 
 class Milter(NamedTuple):
     """A filter as an MTA calls it: its name, and `inet:PORT@HOST` or `unix:PATH`, which is how Sendmail writes it.
-    `when_down`: what becomes of mail when it does not answer: tempfail, reject or accept."""
+    `when_down`: what becomes of mail when it does not answer within `timeout` seconds: tempfail, reject or accept."""
 
     name: str
     address: str
     when_down: str = "tempfail"
+    timeout: int = 30
 
     @property
     def postfix_address(self) -> str:

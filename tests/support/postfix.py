@@ -41,9 +41,6 @@ smtp_address_preference = ipv4
 maillog_file = {directory}/log
 maillog_file_prefixes = {directory}
 maximal_backoff_time = 300s
-milter_connect_timeout = 10s
-milter_command_timeout = 30s
-milter_content_timeout = 60s
 """
 
 QUEUES = ("incoming", "active", "deferred", "hold", "corrupt", "bounce", "defer", "flush", "saved", "trace", "private")
@@ -139,4 +136,5 @@ class Postfix(Mta):
 
 
 def _milter(milter: Milter) -> str:
-    return f"{{ {milter.postfix_address}, default_action={milter.when_down} }}"
+    times = ", ".join(f"{kind}_timeout={milter.timeout}s" for kind in ("connect", "command", "content"))
+    return f"{{ {milter.postfix_address}, default_action={milter.when_down}, {times} }}"

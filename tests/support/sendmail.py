@@ -107,7 +107,8 @@ class Sendmail(Mta):
         made = [*settings]
         for milter in {milter.name: milter for each in self.listeners.values() for milter in each.milters}.values():
             flag = {"tempfail": "F=T, ", "reject": "F=R, ", "accept": ""}[milter.when_down]
-            made.append(f"MAIL_FILTER(`{milter.name}', `S={milter.address}, {flag}T=C:10s;S:10s;R:30s;E:1m')dnl")
+            times = ";".join(f"{kind}:{milter.timeout}s" for kind in "CSRE")
+            made.append(f"MAIL_FILTER(`{milter.name}', `S={milter.address}, {flag}T={times}')dnl")
         for name, listener in self.listeners.items():
             family = "Family=inet6, " if ":" in listener.host else ""
             filters = ";".join(milter.name for milter in listener.milters)
