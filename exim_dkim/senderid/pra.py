@@ -1,9 +1,10 @@
 """The purported responsible address (PRA) of a message: who its header says brought it last (RFC 4407 §2).
 
 The algorithm is followed step by step. What it leaves to local policy is when a field or mailbox is hopelessly
-malformed: here, when it does not follow RFC 5322 with its obsolete forms (`mailboxes.py`). A group is no mailbox, and
-an address at a domain literal has no domain name. Other implementations may find a PRA where this one does not, but
-none finds another one.
+malformed. Here a field is read by RFC 5322 with its obsolete forms (`mailboxes.py`); two faults that are common, and
+hide no other address, are forgiven: a display name that ought to be quoted (`joe@example.org <joe@example.org>`), and
+dots in a row or at the end of a local part. A group is no mailbox, and an address at a domain literal has no domain
+name. Other implementations may find a PRA where this one does not, but none finds another one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exim_dkim.errors import ParseError
-from exim_dkim.mailboxes import Mailbox, parse_address_list
+from exim_dkim.lazypattern import lazy_pattern
+from exim_dkim.mailboxes import MAX_LOCAL, Group, Mailbox, parse_address_list
 from exim_dkim.message import HeaderField
 from exim_dkim.names import Domain
 from exim_dkim.outcome import SenderIdReason
@@ -21,6 +23,12 @@ RESENT_SENDER, RESENT_FROM, SENDER, FROM = b"resent-sender", b"resent-from", b"s
 _TRACE = (b"received", b"return-path")
 _LOOKED_AT = frozenset((RESENT_SENDER, RESENT_FROM, SENDER, FROM, *_TRACE))
 _BLANKS = b" \t\r\n"
+
+_PLAIN = rb"([^\x00-\x20\x7f<>()\[\]@,;:\"\\]++)@([^\x00-\x20\x7f<>()\[\]@,;:\"\\]++)"
+# Nothing in the display name could begin another address, a comment or a group.
+_ONE_ADDRESS = lazy_pattern(
+    rb"[ \t]*+(?:" + _PLAIN + rb'|(?:[^\x00\r\n,;:<>()"\\]|"(?:[^\x00\r\n"\\]|\\.)*+")*+<' + _PLAIN + rb">)[ \t]*+"
+)
 
 
 class Pra(NamedTuple):
@@ -75,9 +83,12 @@ def _is_of_later_block(names: Sequence[bytes]) -> bool:
 def _read(field: HeaderField) -> Pra | NoPra:
     """Step 5: the one mailbox in the field."""
     try:
-        addresses = parse_address_list(field.value)
+        addresses: tuple[Mailbox | Group, ...] = parse_address_list(field.value)
     except ParseError as error:
-        return NoPra(SenderIdReason.PRA_MALFORMED, field.name, error.message)
+        forgiven = _forgiven(field.value)
+        if forgiven is None:
+            return NoPra(SenderIdReason.PRA_MALFORMED, field.name, error.message)
+        addresses = (forgiven,)
     if len(addresses) > 1:
         return NoPra(SenderIdReason.PRA_SEVERAL_MAILBOXES, field.name)
     if not addresses:
@@ -89,3 +100,16 @@ def _read(field: HeaderField) -> Pra | NoPra:
         return Pra(mailbox.local, Domain.parse(mailbox.domain), field.name)
     except ParseError as error:
         return NoPra(SenderIdReason.PRA_BAD_DOMAIN, field.name, error.message)
+
+
+def _forgiven(value: bytes) -> Mailbox | None:
+    """The one address of a field whose faults hide none; its local part as written."""
+    match = _ONE_ADDRESS.fullmatch(value.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t"))
+    if match is None:
+        return None
+    local, domain = (match[1], match[2]) if match[1] is not None else (match[3], match[4])
+    try:
+        local.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return Mailbox(local, domain) if len(local) <= MAX_LOCAL else None

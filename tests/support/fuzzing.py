@@ -41,8 +41,11 @@ from tests.support.fuzzing_addresses import (
     HEADERS,
     MAILBOX_TOKENS,
     MAILBOXES,
+    SENDER_ID,
+    SENDER_ID_TOKENS,
     mailboxes,
     responsible_address,
+    sender_id,
 )
 from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
@@ -242,6 +245,7 @@ TARGETS = (
     Target("address", split_address, (ParseError,), [b"alice@example.org", b'"a@b"@example.org'], [b"@", b".", b'"']),
     Target("mailboxes", mailboxes, (ParseError,), MAILBOXES, MAILBOX_TOKENS),
     Target("responsible address", responsible_address, (), HEADERS, HEADER_TOKENS),
+    Target("sender id", sender_id, (), SENDER_ID, SENDER_ID_TOKENS),
     Target("key of a look-up", parse_key, (ParseError,), [b"example.org", b"a@example.org", b"@x.y"], [b"@", b"."]),
     Target(
         "private key", load_private_key, (KeyFormatError,), _PRIVATE_KEYS, [b"-----", b"\n", b"RSA ", b"BEGIN ", b"="]
