@@ -80,7 +80,7 @@ def mailboxes(data: bytes) -> None:
 
 
 def sender_id(data: bytes) -> None:
-    """The record of d.example in the first line, a header in the others: a verdict after a bounded number of queries."""
+    """The record of d.example in the first line, a header in the others: a verdict, by a bounded number of queries."""
     record, _, header = data.partition(b"\n")
     zone: dict[Key, Value] = {
         "d.example": [record],
