@@ -47,8 +47,12 @@ class MemoryResolver:
         self._troubles: dict[str, Trouble] = {}
         self._aliases: dict[str, str] = {}
         self._names: set[str] = set()
+        self._answers: dict[Question, Answer] = {}  # to the questions that records were given for, as they were given
         for key, value in records.items():
             self._add(key, value)
+        for question, found in self._records.items():
+            if found:
+                self._answers[question] = self._answer(question)
 
     def _add(self, key: Key, value: Value) -> None:
         if isinstance(key, str):
@@ -69,7 +73,8 @@ class MemoryResolver:
     async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
         """The answers, one for each question, in the order asked. Never raises, never suspends."""
         self.asked.extend(questions)
-        return tuple([self._answer(question) for question in questions])
+        known = self._answers
+        return tuple([known.get(question) or self._answer(question) for question in questions])
 
     def _answer(self, question: Question) -> Answer:
         found = self._records.get(question) or self._look_up(fold_name(question.name), question.type)

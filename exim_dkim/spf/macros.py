@@ -5,8 +5,9 @@ What is not plain (an unknown letter, `%{d0}`, delimiters that would stay, …) 
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 DOMAIN_LETTERS: Final = frozenset("slodiphvSLODIPHV")
@@ -53,6 +54,7 @@ MacroString = tuple[str | Macro, ...]
 """Literal text and macros, in order."""
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_macros(text: str, letters: frozenset[str]) -> MacroString | None:
     """The macro string, in which only these letters may stand; None when it is not plain."""
     parts: list[str | Macro] = []
@@ -76,9 +78,9 @@ def parse_macros(text: str, letters: frozenset[str]) -> MacroString | None:
     return tuple(filter(None, parts))
 
 
-def expand_macros(string: MacroString, values: Mapping[str, str]) -> str:
-    """The text, with each macro replaced by what `values` has for its letter."""
-    return "".join([part if isinstance(part, str) else part.expand(values[part.letter.lower()]) for part in string])
+def expand_macros(string: MacroString, value: Callable[[str], str]) -> str:
+    """The text, with each macro replaced by what `value` says of its letter, a small one."""
+    return "".join([part if isinstance(part, str) else part.expand(value(part.letter.lower())) for part in string])
 
 
 def uses_client_name(string: MacroString) -> bool:

@@ -49,6 +49,8 @@ class Kind(enum.Enum):
     EXISTS = "exists"
     INCLUDE = "include"
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is slow
+
 
 class Target(NamedTuple):
     """A domain-spec: a `name`, or a `template` that gives one."""

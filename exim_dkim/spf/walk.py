@@ -78,7 +78,7 @@ class Walk:
     _end = 0.0
     _explanation: Target | None = None
     _explained = ""  # the domain whose record has it
-    _values: dict[str, str] | None = None
+    _client_name: str | None = None
 
     def __init__(
         self,
@@ -120,17 +120,17 @@ class Walk:
 
     # --- DNS
 
-    async def fetch(self, questions: Sequence[Question]) -> None:
+    async def fetch(self, questions: Sequence[Question]) -> Sequence[Answer]:
         """Ask, and keep the answers."""
         if self._clock is not None and self._clock() > self._end:
             raise Stop(SpfReason.TIME_LIMIT, f"{self._policy.timeout:g}s")
-        for question, answer in zip(questions, await self._resolver.resolve(*questions), strict=True):
-            self.known[question] = answer
+        answers = await self._resolver.resolve(*questions)
+        self.known.update(zip(questions, answers, strict=True))
+        return answers
 
     async def _answer(self, question: Question) -> Answer:
-        if question not in self.known:
-            await self.fetch((question,))
-        return self.known[question]
+        """The answer to one question, which is not known yet."""
+        return (await self.fetch((question,)))[0]
 
     def _nothing(self, answer: Answer) -> tuple[bytes, ...]:
         """For an answer without records: that, or an end by DNS trouble or too many such answers."""
@@ -263,7 +263,8 @@ class Walk:
 
     async def _client_names(self) -> list[str]:
         """The names of the client whose addresses lead back to it (RFC 7208 §5.5); DNS trouble is as no answer."""
-        answer = await self._answer(Question(self._client.reverse_pointer, RecordType.PTR))
+        question = Question(self._reverse_name(), RecordType.PTR)
+        answer = self.known.get(question) or await self._answer(question)
         if answer.trouble is not None and answer.trouble.temporary:
             return []
         names = []
@@ -274,33 +275,44 @@ class Walk:
                 names.append(found.question.name)
         return names
 
+    def _reverse_name(self) -> str:
+        if self._is4:
+            return ".".join(reversed(str(self._client).split("."))) + ".in-addr.arpa"
+        return ".".join(f"{self._number:032x}"[::-1]) + ".ip6.arpa"
+
     # --- Macros
 
-    def _macro_values(self, domain: str) -> dict[str, str]:
-        if self._values is None:
-            client = self._client
-            digits = client.exploded.replace(":", "").upper()
-            self._values = {
-                "s": f"{self._local}@{self._sender_domain}",
-                "l": self._local,
-                "o": self._sender_domain,
-                "i": str(client) if self._is4 else ".".join(digits),
-                "v": "in-addr" if self._is4 else "ip6",
-                "h": self._helo,
-                "c": str(client),
-                "r": self._policy.receiver,
-            }
-        self._values["d"] = domain
-        return self._values
+    def _value(self, letter: str) -> str:
+        """What a macro stands for, but for `d`; of `p` what was found before (RFC 7208 §7.2)."""
+        match letter:
+            case "l":
+                return self._local
+            case "o":
+                return self._sender_domain
+            case "s":
+                return f"{self._local}@{self._sender_domain}"
+            case "i":
+                return str(self._client) if self._is4 else ".".join(f"{self._number:032X}")
+            case "v":
+                return "in-addr" if self._is4 else "ip6"
+            case "h":
+                return self._helo
+            case "p":
+                return self._client_name or "unknown"
+            case "c":
+                return str(self._client)
+            case "r":
+                return self._policy.receiver
+            case _:
+                return str(int(self._clock())) if self._clock is not None else "0"
 
     async def _fill_in(self, string: MacroString, domain: str) -> str:
         """The text that a macro string gives."""
-        values = self._macro_values(domain)
-        if "p" not in values and uses_client_name(string):
+        if self._client_name is None and uses_client_name(string):
             names = await self._client_names()
             below = [name for name in names if name.endswith("." + domain)]
-            values["p"] = domain if domain in names else [*below, *names, "unknown"][0]
-        return expand_macros(string, values)
+            self._client_name = domain if domain in names else [*below, *names, ""][0]
+        return expand_macros(string, lambda letter: domain if letter == "d" else self._value(letter))
 
     async def _expand(self, target: Target, domain: str) -> str:
         """The domain that a template gives, shortened from the left until DNS can hold it (RFC 7208 §7.3)."""
@@ -317,14 +329,14 @@ class Walk:
         domain = self._explained
         try:
             question = _question(target.name or await self._expand(target, domain), _TXT)
-            records = (await self._answer(question)).records if question else ()
+            if question is None:
+                return
+            records = (self.known.get(question) or await self._answer(question)).records
             if len(records) != 1 or len(records[0]) > MAX_RECORD or not records[0].isascii():
                 return
             template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
             if template is None:
                 raise NotPlain
-            values = self._macro_values(domain)
-            values["t"] = str(int(self._clock())) if self._clock is not None else "0"
             self.text = await self._fill_in(template, domain)
         except Stop:
             return  # the result stands, whatever happens to its explanation
