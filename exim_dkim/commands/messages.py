@@ -15,6 +15,7 @@ from exim_dkim.system.mailbox import STDIN, read_message
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
+    from exim_dkim.envelope import Envelope
     from exim_dkim.expansion import Environment, Value
     from exim_dkim.expansion.environment import Services
 
@@ -102,6 +103,19 @@ def queued_environment(
         spool_directory=spool,
         services=services,
     )
+
+
+def queued_message(settings: Settings, message_id: str) -> tuple[tuple[HeaderField, ...], Envelope]:
+    """Header and envelope of a message in the spool of the configuration; `Failure` when it is not there."""
+    from exim_dkim.expansion.lookups import LookupDeferred
+    from exim_dkim.expansion.lookups.spf import envelope_of
+
+    environment = queued_environment(settings, message_id)
+    try:
+        envelope = envelope_of(environment)
+    except LookupDeferred as error:
+        raise Failure(f"{message_id}: {error}") from None
+    return parse_header(b"".join(environment.header_fields()).replace(b"\n", b"\r\n")), envelope
 
 
 def key_reader(settings: Settings, as_exim: bool = False) -> Callable[[str], bytes]:

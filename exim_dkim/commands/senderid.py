@@ -10,7 +10,7 @@ import click
 
 from exim_dkim.commands.arguments import config_option, define_option, dns_options, json_text
 from exim_dkim.commands.configured import load_settings, make_resolver
-from exim_dkim.commands.messages import read_header
+from exim_dkim.commands.messages import queued_message, read_header
 from exim_dkim.commands.output import Column, TableWriter, say
 from exim_dkim.commands.spf import STATUSES, ClientType, Tracer, show_trace, trace_objects
 from exim_dkim.config.spf import spf_policy
@@ -38,7 +38,7 @@ Examples:
   exim-dkim senderid message.eml --ip 192.0.2.1
   exim-dkim senderid message.eml --ip 192.0.2.1 --scope pra --scope mfrom \\
       --sender alice@example.org --helo mail.example.org
-  exim -Mvh 1xUw9H-00013Q-2i | exim-dkim senderid - --ip 2001:db8::25 --trace
+  exim-dkim senderid --spool 1xUw9H-00013Q-2i --trace
   exim-dkim senderid message.eml --ip 192.0.2.1 --dns-zone example.org.zone --json
 \b
 Off a terminal each line has eight fields, separated by TABs: result, scope, the header
@@ -57,8 +57,9 @@ Exit status, by the last line:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
-@click.option("--ip", "client", type=ClientType(), required=True, metavar="ADDRESS", help="The client's address.")
+@click.argument("file", required=False, metavar="FILE", type=click.Path(allow_dash=True))
+@click.option("--spool", "message_id", metavar="ID", help="Judge a message in Exim's queue, with the envelope it has.")
+@click.option("--ip", "client", type=ClientType(), metavar="ADDRESS", help="The client's address.")
 @click.option("--sender", metavar="ADDRESS", help='What it says with MAIL FROM; "" is the null sender.')
 @click.option("--helo", metavar="NAME", help="What it says with HELO or EHLO.")
 @click.option(
@@ -76,8 +77,9 @@ Exit status, by the last line:
 @config_option("Take the SPF and DNS options from this file.")
 @define_option()
 def command(
-    file: str,
-    client: ClientAddress,
+    file: str | None,
+    message_id: str | None,
+    client: ClientAddress | None,
     sender: str | None,
     helo: str | None,
     scopes: tuple[str, ...],
@@ -93,15 +95,28 @@ def command(
     FILE is a message, or - for standard input; its header is enough. Who is responsible is said by the first of
     Resent-Sender, Resent-From, Sender and From that it has (RFC 4407).
     """
-    if Scope.MFROM.value in scopes and sender is None and not helo:
-        raise click.UsageError("--scope mfrom: name a --sender or a --helo name, or both")
+    if (file is None) == (message_id is None):
+        raise click.UsageError("name one message: FILE, or --spool ID")
     settings = load_settings(config, macros)
-    envelope = Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
+    if message_id is not None:
+        fields, found = queued_message(settings, message_id)
+        envelope = Envelope(
+            client or found.client,
+            found.helo if helo is None else _bytes(helo),
+            found.sender if sender is None else _bytes(sender),
+        )
+    else:
+        assert file is not None
+        if client is None:
+            raise click.UsageError("name the client that brought the message: --ip ADDRESS")
+        if Scope.MFROM.value in scopes and sender is None and not helo:
+            raise click.UsageError("--scope mfrom: name a --sender or a --helo name, or both")
+        fields, envelope = read_header(file), Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
     resolver = Tracer(make_resolver(settings, dns_zone, dns_server))
     policy = spf_policy(settings, host_name(settings))
     wanted = [Scope(scope) for scope in dict.fromkeys(scopes)]
     spf1 = settings.boolean("senderid_spf1")
-    verdicts = asyncio.run(_judge(read_header(file), envelope, resolver, policy, wanted, spf1))
+    verdicts = asyncio.run(_judge(fields, envelope, resolver, policy, wanted, spf1))
     answers = resolver.answers if trace else None
     if as_json:
         for verdict in verdicts:

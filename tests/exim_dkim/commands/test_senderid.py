@@ -105,13 +105,33 @@ def test_without_records_for_spf(zone: Path, tmp_path: Path) -> None:
     assert rows(result.stdout)[0][0] == "none"
 
 
+SPOOLED = Path(__file__).parents[2] / "vectors" / "spool" / "4.96-H"
+
+
+def test_a_message_in_the_queue(tmp_path: Path) -> None:
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "1xUwUc-0005KI-1c-H").write_bytes(SPOOLED.read_bytes())
+    (tmp_path / "config").write_text(f"spool_directory = {tmp_path}\n")
+    (tmp_path / "zone").write_text('old.example. TXT "v=spf1 ip4:192.0.2.7 -all"\nfrom.example. TXT "v=spf1 ?all"\n')
+    arguments = ("--config", tmp_path / "config", "--dns-zone", tmp_path / "zone", "--spool", "1xUwUc-0005KI-1c")
+    result = run_cli("senderid", *arguments, "--scope", "mfrom", "--scope", "pra")
+    assert [row[:4] for row in rows(result.stdout)] == [
+        ["neutral", "mfrom", "-", "Env@From.example"],
+        ["pass", "pra", "from", "joe@old.example"],
+    ]
+    assert rows(run_cli("senderid", *arguments, "--ip", "192.0.2.8").stdout)[0][0] == "fail"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["-"], 2, "--ip"),
+        (["-"], 2, "name the client that brought the message"),
+        (["-", "--spool", "1xUw9H-00013Q-2i"], 2, "name one message"),
+        (["--spool", "1xUw9H-00013Q-2i"], 1, "1xUw9H-00013Q-2i"),
+        (["--spool", "../x"], 1, "is not a message id of Exim"),
         (["-", "--ip", "192.0.2.1", "--scope", "mfrom"], 2, "name a --sender or a --helo name"),
         (["-", "--ip", "192.0.2.1", "--scope", "helo"], 2, "helo"),
-        (["--ip", "192.0.2.1"], 2, "FILE"),
+        (["--ip", "192.0.2.1"], 2, "name one message"),
         (["/nonexistent/message", "--ip", "192.0.2.1"], 1, "/nonexistent/message"),
     ],
 )
