@@ -35,7 +35,8 @@ from exim_dkim.system.zone import ZoneResolver
 from exim_dkim.taglist import parse_tag_list
 from exim_dkim.words import parse_key
 from lookup_server.request import RequestError, RequestReader, parse_request
-from tests.support import naive
+from milter_server.packet import ProtocolError
+from tests.support import fuzzing_milter, naive
 from tests.support.fuzzing_addresses import (
     HEADER_TOKENS,
     HEADERS,
@@ -47,6 +48,8 @@ from tests.support.fuzzing_addresses import (
     responsible_address,
     sender_id,
 )
+from tests.support.fuzzing_milter import CONVERSATIONS, PACKETS, REPLIES
+from tests.support.fuzzing_milter import TOKENS as MILTER_TOKENS
 from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
 from transport_wrapper.arguments import UsageError, parse_arguments
@@ -288,6 +291,10 @@ TARGETS = (
         "name server", _text(parse_nameserver), (ConfigurationError,), [b"192.0.2.1", b"[::1]:53"], [b":", b".", b"5"]
     ),
     Target("resolv.conf", _text(parse_resolv_conf), (), [b"nameserver 192.0.2.1\nsearch x\n"], [b"\n", b"nameserver "]),
+    Target("milter packets", fuzzing_milter.packets, (ProtocolError,), PACKETS[2:], MILTER_TOKENS),
+    Target("milter command", fuzzing_milter.command, (ProtocolError,), [one[4:] for one in PACKETS], MILTER_TOKENS),
+    Target("milter reply", fuzzing_milter.reply, (ProtocolError,), REPLIES, MILTER_TOKENS),
+    Target("milter conversation", fuzzing_milter.conversation, (), CONVERSATIONS, MILTER_TOKENS),
     Target(
         "arguments of the filter",
         lambda data: parse_arguments(data.decode("utf-8", "replace").split("\n")),
