@@ -23,7 +23,7 @@ from milter_server.letters import (
     table,
 )
 from milter_server.program import EPILOG, run_program
-from milter_server.signing_letters import SIGNING, omits
+from milter_server.signing_letters import SIGNING, omits, wants_all
 
 EXAMPLES = """\
 examples:
@@ -66,7 +66,7 @@ def finish(line: CommandLine) -> None:
         line.options["domainkeys_private_key"] = literal_file(key)
     signing = {"-d": "milter_domains", "-s": "domainkeys_private_key", "-S": "domainkeys_selector"}
     missing = [letter for letter, option in signing.items() if option not in line.options]
-    if 0 < len(missing) < len(signing) and not line.configuration and "-d" not in missing[1:]:
+    if 0 < len(missing) < len(signing) and wants_all(line):
         raise UsageError(f"to sign, {missing[0]} is needed too: -d DOMAIN -s KEYFILE -S SELECTOR")
 
 

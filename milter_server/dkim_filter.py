@@ -36,7 +36,7 @@ from milter_server.letters import (
     table,
 )
 from milter_server.program import EPILOG, run_program
-from milter_server.signing_letters import SIGNING, omits
+from milter_server.signing_letters import SIGNING, omits, wants_all
 
 ALGORITHMS = {"rsa-sha1": "sha1", "rsa-sha256": "sha256", "ed25519-sha256": "sha256"}
 CANONICALIZATIONS = ("simple", "relaxed")
@@ -174,7 +174,7 @@ def _check_complete(line: CommandLine) -> None:
     """What a signer needs, if there is any of it."""
     signing = {"-d": "milter_domains", "--key": "dkim_private_key", "--selector": "dkim_selector"}
     missing = [letter for letter, option in signing.items() if option not in line.options]
-    if 0 < len(missing) < len(signing) and not line.configuration and missing != ["--key", "--selector"]:
+    if 0 < len(missing) < len(signing) and wants_all(line):
         raise UsageError(f"to sign, {missing[0]} is needed too: -d DOMAIN --key FILE --selector NAME")
 
 

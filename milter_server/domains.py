@@ -6,10 +6,10 @@ stands for those below it too, and what they send is signed as the domain that i
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable
 from typing import Final
+
+from milter_server.wildcard import Wildcard
 
 MAX_DOMAINS: Final = 1_000_000
 """Entries of a list; one takes some hundred bytes."""
@@ -23,7 +23,7 @@ class DomainList:
     def __init__(self, entries: Iterable[str], *, subdomains: bool = False) -> None:
         """`ValueError` for an entry that cannot be a domain."""
         self._domains: set[str] = set()
-        self._patterns: list[re.Pattern[str]] = []
+        self._patterns: list[Wildcard] = []
         self._subdomains = subdomains
         for number, entry in enumerate(entries):
             if number >= MAX_DOMAINS:
@@ -34,8 +34,7 @@ class DomainList:
         if not entry or "@" in entry or "/" in entry or not entry.isprintable() or " " in entry:
             raise ValueError(f"{entry!r} is not a domain; write example.org, or a pattern as *.example.org")
         if "*" in entry:
-            literal = re.sub(r"([\[?])", r"[\1]", entry)
-            self._patterns.append(re.compile(fnmatch.translate(literal)))
+            self._patterns.append(Wildcard(entry))
         else:
             self._domains.add(entry)
 
@@ -53,6 +52,6 @@ class DomainList:
                 if parent in self._domains:
                     return parent, True
                 start = domain.find(".", start + 1)
-        if any(pattern.match(domain) for pattern in self._patterns):
+        if any(pattern.matches(domain) for pattern in self._patterns):
             return domain, False
         return None

@@ -11,9 +11,10 @@ An empty domain is the author's domain; so is `*`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
+
+from milter_server.wildcard import Wildcard
 
 MAX_RULES: Final = 100_000
 ENDINGS: Final = (".private", ".pem")
@@ -30,12 +31,13 @@ class Rule(NamedTuple):
 class KeyList:
     """Rules in their order. Those for whole domains (`*@example.org`) are found without trying the others."""
 
-    __slots__ = ("_by_domain", "_by_pattern")
+    __slots__ = ("_by_address", "_by_domain", "_by_pattern")
 
     def __init__(self, lines: Iterable[str], exists: Callable[[str], bool]) -> None:
         """`lines`: rules without comments. `exists`: whether there is a file. Raises `ValueError`."""
         self._by_domain: dict[str, tuple[int, Rule]] = {}
-        self._by_pattern: list[tuple[int, re.Pattern[str], Rule]] = []
+        self._by_address: dict[str, tuple[int, Rule]] = {}
+        self._by_pattern: list[tuple[int, Wildcard, Rule]] = []
         for number, line in enumerate(lines):
             if number >= MAX_RULES:
                 raise ValueError(f"more than {MAX_RULES} rules; use look-ups in dkim_domain and dkim_private_key")
@@ -46,23 +48,25 @@ class KeyList:
         local, at, domain = pattern.rpartition("@")
         if at and local == "*" and "*" not in domain:
             self._by_domain.setdefault(domain, (number, rule))
+        elif "*" in pattern:
+            self._by_pattern.append((number, Wildcard(pattern), rule))
         else:
-            expression = ".*".join(map(re.escape, re.split(r"\*+", pattern)))
-            self._by_pattern.append((number, re.compile(expression, re.DOTALL), rule))
+            self._by_address.setdefault(pattern, (number, rule))
 
     def files(self) -> set[str]:
         """The key files of all rules."""
-        rules = [rule for _, rule in self._by_domain.values()] + [rule for _, _, rule in self._by_pattern]
-        return {rule.key_file for rule in rules}
+        exact = (*self._by_domain.values(), *self._by_address.values())
+        return {rule.key_file for _, rule in exact} | {rule.key_file for _, _, rule in self._by_pattern}
 
     def find(self, local: str, domain: str) -> Rule | None:
         """The rule for an author, `local`@`domain`."""
-        best = self._by_domain.get(domain.lower())
         address = f"{local}@{domain}".lower()
+        exact = (self._by_domain.get(domain.lower()), self._by_address.get(address))
+        best = min((found for found in exact if found), default=None)
         for number, pattern, rule in self._by_pattern:
             if best is not None and number > best[0]:
                 break
-            if pattern.fullmatch(address):
+            if pattern.matches(address):
                 return rule
         return best[1] if best else None
 

@@ -43,6 +43,11 @@ def omits(option: str) -> Take:
     return take
 
 
+def wants_all(line: CommandLine) -> bool:
+    """Whether the command line alone must say what a signer needs: it signs, and there is no file to say it."""
+    return not line.configuration and line.options.get("milter_mode") != "v"
+
+
 def comma_list(value: str) -> str:
     """Words with commas between, as the file has them with blanks."""
     return value.replace(",", " ")
