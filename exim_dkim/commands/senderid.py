@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import click
 
@@ -13,6 +14,7 @@ from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.messages import queued_message, read_header
 from exim_dkim.commands.output import Column, TableWriter, say
 from exim_dkim.commands.spf import STATUSES, ClientType, Tracer, show_trace, trace_objects
+from exim_dkim.config.settings import Settings
 from exim_dkim.config.spf import spf_policy
 from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.message import HeaderField
@@ -98,31 +100,19 @@ def command(
     if (file is None) == (message_id is None):
         raise click.UsageError("name one message: FILE, or --spool ID")
     settings = load_settings(config, macros)
+    claimed = Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
     if message_id is not None:
-        fields, found = queued_message(settings, message_id)
-        envelope = Envelope(
-            client or found.client,
-            found.helo if helo is None else _bytes(helo),
-            found.sender if sender is None else _bytes(sender),
-        )
+        fields, envelope = _queued(settings, message_id, claimed)
     else:
-        assert file is not None
         if client is None:
             raise click.UsageError("name the client that brought the message: --ip ADDRESS")
         if Scope.MFROM.value in scopes and sender is None and not helo:
             raise click.UsageError("--scope mfrom: name a --sender or a --helo name, or both")
-        fields, envelope = read_header(file), Envelope(client, _bytes(helo), None if sender is None else _bytes(sender))
+        fields, envelope = read_header(str(file)), claimed
     resolver = Tracer(make_resolver(settings, dns_zone, dns_server))
-    policy = spf_policy(settings, host_name(settings))
-    wanted = [Scope(scope) for scope in dict.fromkeys(scopes)]
-    spf1 = settings.boolean("senderid_spf1")
-    verdicts = asyncio.run(_judge(fields, envelope, resolver, policy, wanted, spf1))
-    answers = resolver.answers if trace else None
-    if as_json:
-        for verdict in verdicts:
-            say(json_text(verdict_object(verdict, answers)))
-    else:
-        _show(verdicts, answers or ())
+    judge = _Judge(fields, envelope, resolver, spf_policy(settings, host_name(settings)), settings)
+    verdicts = asyncio.run(judge.verdicts([Scope(scope) for scope in dict.fromkeys(scopes)]))
+    _tell(verdicts, resolver.answers if trace else None, as_json)
     click.get_current_context().exit(STATUSES[verdicts[-1].result])
 
 
@@ -130,16 +120,35 @@ def _bytes(text: str | None) -> bytes:
     return (text or "").encode("utf-8", "surrogateescape")
 
 
-async def _judge(
-    fields: Sequence[HeaderField],
-    envelope: Envelope,
-    resolver: Resolver,
-    policy: SpfPolicy,
-    scopes: Sequence[Scope],
-    spf1: bool,
-) -> list[SenderIdVerdict]:
-    """One after the other, so that the trace is in order."""
-    return [await evaluate(fields, envelope, resolver, policy, scope, spf1=spf1, clock=time.time) for scope in scopes]
+def _queued(settings: Settings, message_id: str, claimed: Envelope) -> tuple[Sequence[HeaderField], Envelope]:
+    """A message in Exim's queue, with the envelope it has but for what is claimed."""
+    fields, found = queued_message(settings, message_id)
+    sender = found.sender if claimed.sender is None else claimed.sender
+    return fields, Envelope(claimed.client or found.client, claimed.helo or found.helo, sender)
+
+
+class _Judge(NamedTuple):
+    """All that a verdict depends on."""
+
+    fields: Sequence[HeaderField]
+    envelope: Envelope
+    resolver: Resolver
+    policy: SpfPolicy
+    settings: Settings
+
+    async def verdicts(self, scopes: Sequence[Scope]) -> list[SenderIdVerdict]:
+        """One after the other, so that a trace is in order."""
+        spf1 = self.settings.boolean("senderid_spf1")
+        about = (self.fields, self.envelope, self.resolver, self.policy)
+        return [await evaluate(*about, scope, spf1=spf1, clock=time.time) for scope in scopes]
+
+
+def _tell(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer] | None, as_json: bool) -> None:
+    if not as_json:
+        _show(verdicts, answers or ())
+        return
+    for verdict in verdicts:
+        say(json_text(verdict_object(verdict, answers)))
 
 
 def _show(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer]) -> None:
