@@ -12,7 +12,10 @@ from tests.support.sendmail import Sendmail
 NAMES = ("sendmail", "postfix")
 
 
-def mta(name: str, directory: Path, relay: int, listeners: Mapping[str, Listener]) -> Mta:
-    """The MTA of this name in `directory`/name, not started yet."""
+def mta(
+    name: str, directory: Path, relay: int, listeners: Mapping[str, Listener], settings: tuple[str, ...] = ()
+) -> Mta:
+    """The MTA of this name in a new directory below `directory`, not started yet. `settings`: lines of its own kind."""
     kind = {"sendmail": Sendmail, "postfix": Postfix}[name]
-    return kind(directory / name, relay, listeners)
+    number = len(list(directory.glob(f"{name}*")))
+    return kind(directory / f"{name}{number or ''}", relay, listeners, settings)

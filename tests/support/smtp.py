@@ -129,12 +129,16 @@ class Received(NamedTuple):
 
 
 class Sink:
-    """An SMTP server on 127.0.0.1 that accepts everything and keeps it, in a thread of its own."""
+    """An SMTP server on 127.0.0.1 that accepts everything and keeps it, in a thread of its own.
 
-    def __init__(self) -> None:
+    `extensions` are those that it offers.
+    """
+
+    def __init__(self, extensions: Sequence[str] = ("8BITMIME", "SMTPUTF8", "SIZE")) -> None:
         self.received: queue.Queue[Received] = queue.Queue()
         self._server = _SinkServer(("127.0.0.1", 0), _Session)
         self._server.received = self.received
+        self._server.greeting = ["sink.example", *extensions]
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -161,6 +165,7 @@ class _SinkServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     received: queue.Queue[Received]
+    greeting: list[str]
 
 
 class _Session(socketserver.StreamRequestHandler):
@@ -192,7 +197,8 @@ class _Session(socketserver.StreamRequestHandler):
                 self.say("221 bye")
                 return
             elif verb == b"EHLO":
-                self.say("250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE")
+                *lines, last = cast(_SinkServer, self.server).greeting
+                self.say("".join(f"250-{line}\r\n" for line in lines) + f"250 {last}")
             else:
                 self.say("250 ok")
 
