@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -157,10 +158,9 @@ class Running(NamedTuple):
         return "".join(name[0] for name in SIGNATURES if name in good)
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def running(request: pytest.FixtureRequest) -> Iterator[dict[str, Running]]:
-    """The MTA by default, and with the settings that keep signatures."""
-    kind = request.param
+@pytest.fixture(scope="module", name="place")
+def signing(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """The filters, for both MTAs."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(mail_directory("exim-dkim-rewriting-"))
         filters = [
@@ -169,16 +169,34 @@ def running(request: pytest.FixtureRequest) -> Iterator[dict[str, Running]]:
         ]
         for each in filters:
             each.wait()
-        listeners = {"all": Listener(tuple(each.milter for each in filters))}
-        found: dict[str, Running] = {}
-        for name, settings in (("plain", ()), ("kept", KEPT[kind])):
+        yield Place(directory, Listener(tuple(each.milter for each in filters)))
+
+
+class Place(NamedTuple):
+    """Where MTAs are made, and the listener with all filters."""
+
+    directory: Path
+    listener: Listener
+
+    @contextlib.contextmanager
+    def running(self, kind: str, settings: tuple[str, ...]) -> Iterator[Running]:
+        """An MTA with these settings."""
+        with contextlib.ExitStack() as stack:
             sink = stack.enter_context(Sink(extensions=("SIZE",)))
             direct = (DIRECT, f"define(`ESMTP_MAILER_ARGS', `TCP $h {sink.port}')dnl") if kind == "sendmail" else ()
-            server = stack.enter_context(mta(kind, directory, sink.port, listeners, (*direct, *settings)))
+            made_mta = mta(kind, self.directory, sink.port, {"all": self.listener}, (*direct, *settings))
+            server = stack.enter_context(made_mta)
             client = stack.enter_context(Client(server.ports["all"]))
             client.hello()
-            found[name] = Running(server, client, sink)
-        yield found
+            yield Running(server, client, sink)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def running(request: pytest.FixtureRequest, place: Place) -> Iterator[dict[str, Running]]:
+    """The MTA by default, and with the settings that keep signatures."""
+    kind = request.param
+    with place.running(kind, ()) as plain, place.running(kind, KEPT[kind]) as kept:
+        yield {"plain": plain, "kept": kept}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -187,3 +205,27 @@ def test_survivors(running: dict[str, Running], name: str) -> None:
     kind = running["plain"].mta.package
     expected = {"plain": getattr(row, kind), "kept": getattr(row, f"{kind}_kept")}
     assert {key: each.survivors(row.message) for key, each in running.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        ("postfix", ("header_checks = regexp:{DIRECTORY/checks}",), "sron"),
+        ("postfix", ("smtp_header_checks = regexp:{DIRECTORY/checks}",), ""),
+        ("postfix", ("canonical_maps = regexp:{DIRECTORY/authors}",), "sron"),
+        ("postfix", ("smtp_generic_maps = regexp:{DIRECTORY/authors}",), ""),
+        ("sendmail", ("MASQUERADE_AS(`elsewhere.example')dnl", "MASQUERADE_DOMAIN(`example.org')dnl"), ""),
+    ],
+    ids=["header_checks", "smtp_header_checks", "canonical_maps", "smtp_generic_maps", "masquerade"],
+)
+def test_tables(place: Place, kind: str, settings: tuple[str, ...], expected: str) -> None:
+    """What rewrites before the filters does no harm, what does so after them breaks signatures."""
+    for name, text in (
+        ("checks", r"/^Subject: (.*)/ REPLACE Subject: [x] $1"),
+        ("authors", "/^alice@/ alice@mail.example.org"),
+    ):
+        (place.directory / name).write_text(text + "\n")
+        (place.directory / name).chmod(0o644)
+    ready = tuple(line.replace("{DIRECTORY", str(place.directory)).replace("}", "") for line in settings)
+    with place.running(kind, ready) as server:
+        assert server.survivors(made()) == expected, server.mta.log()[-3000:]
