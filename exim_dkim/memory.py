@@ -87,6 +87,8 @@ class MemoryResolver:
         if found:
             return found
         if name in self._aliases:
+            if record_type is RecordType.CNAME:
+                return (self._aliases[name].encode(),)
             return self._follow(name, record_type)
         return Trouble.NO_DATA if name in self._names else Trouble.NXDOMAIN
 

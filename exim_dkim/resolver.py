@@ -12,13 +12,20 @@ from typing import NamedTuple, Protocol
 
 
 class RecordType(enum.Enum):
-    """The record types that sender authentication asks for."""
+    """The record types that sender authentication asks for; and those of look-ups in an option."""
 
     TXT = "TXT"
     A = "A"
     AAAA = "AAAA"
     MX = "MX"
     PTR = "PTR"
+
+    CNAME = "CNAME"
+    NS = "NS"
+    SOA = "SOA"
+    SPF = "SPF"
+    SRV = "SRV"
+    TLSA = "TLSA"
 
     __hash__ = object.__hash__  # members are single; Enum's own hash is slow, and every cache look-up needs it
 
@@ -50,8 +57,10 @@ class Question(NamedTuple):
 class Answer(NamedTuple):
     """The answer to one question: either records (at least one), or the trouble.
 
-    `records` holds, by type: TXT the strings of a record joined without a separator (RFC 6376 §3.6.2.2); A and AAAA the
-    packed address (4 or 16 bytes); PTR the name; MX `preference SP name`. `detail` is for people only.
+    `records` holds, by type: TXT and SPF the strings of a record joined without a separator (RFC 6376 §3.6.2.2); A and
+    AAAA the packed address (4 or 16 bytes); PTR, CNAME and NS the name; the others their fields with blanks between
+    them, names as above and data in lower-case hexadecimal: MX `preference SP name`, SRV, SOA, TLSA. `detail` is for
+    people only. A question for CNAME is about the alias; all others are about what it leads to.
     """
 
     question: Question

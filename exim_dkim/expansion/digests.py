@@ -60,12 +60,12 @@ def text_hash(text: bytes, length: int, letters: int | None) -> bytes:
     count = _USUAL_LETTERS if letters is None else letters
     if count > len(_LETTERS):
         raise ExpansionError(f'hash count "{count}" too big')
-    if count == 0 or length < 0:
-        raise ExpansionError("hash needs a length that is not negative and at least one letter")
     if length >= len(text):
         return text
     if length == 0:
         return b""
+    if count == 0 or length < 0:
+        raise ExpansionError("hash needs a length that is not negative and at least one letter")
     octets = bytearray(text[:length])
     for place in range(length, len(text)):
         byte = text[place]

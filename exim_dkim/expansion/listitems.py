@@ -237,8 +237,11 @@ def _evaluate_sort(template: Template, comparison: Template, inner: Template, sh
     """As Exim's: an item goes before the first of those already there that it may precede."""
     from exim_dkim.expansion.conditions import CONDITIONS
 
-    items, order = template.run(state), comparison.run(state).text.strip(BLANKS)
+    items, wanted = template.run(state), comparison.run(state).text
+    order = wanted.rstrip(BLANKS)
     if order not in _ORDERS:
+        if wanted[:1] in BLANKS:
+            raise ExpansionError(f'condition name expected, but found "{printable(wanted[:16])}"')
         known = order in CONDITIONS
         raise ExpansionError("comparator not handled for sort" if known else f'unknown condition "{printable(order)}"')
     make_key, falling, turned = _ORDERS[order]

@@ -9,6 +9,7 @@ The first item that matches decides; if none does, the opposite of the last item
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.parse import parse_template
 from exim_dkim.expansion.value import EMPTY, Value, plain
 from exim_dkim.lazymodule import lazy_module
+from exim_dkim.lazypattern import lazy_pattern
 
 if TYPE_CHECKING:
     from exim_dkim.expansion import filenames, ip, lookups, regex
@@ -33,6 +35,7 @@ else:
 _MAX_NESTING: Final = 20  # named lists and files in each other
 _KNOWN: Final = 64  # lists that are kept taken apart: they are the configuration's
 _LISTS: Final = {"domain": "domain", "local_part": "localpart", "address": "address", "ip": "host"}
+_NOT_HERE: Final = lazy_pattern(rb"@\[\]|@mx_(?:any|primary|secondary)(?:/.*)?", re.IGNORECASE | re.DOTALL)
 _BLANKS: Final = b" \t\n\r\v\f"
 
 
@@ -174,6 +177,8 @@ def _match_address(matcher: _Matcher, pattern: bytes) -> Value | None:
     if not pattern or not subject.text:
         return EMPTY if pattern == subject.text else None
     wanted, found, wanted_domain = pattern.rpartition(b"@")
+    if pattern.endswith(b"@@"):  # the domain is "@", our own
+        wanted, wanted_domain = pattern[:-2], b"@"
     if not at:
         return None
     if found and not _equal_local_parts(wanted, local_part):
@@ -208,7 +213,7 @@ def _match_text(matcher: _Matcher, pattern: bytes) -> Value | None:
     if pattern == b"@" and matcher.kind == "domain":
         own = state.variable(b"primary_hostname").text
         return plain(own) if own.lower() == text else None
-    if pattern.startswith(b"@") and matcher.kind == "domain":
+    if pattern.startswith(b"@") and matcher.kind == "domain" and _NOT_HERE.fullmatch(pattern):
         raise ExpansionError(f'"{printable(pattern)}" in a list is not supported')
     if b";" in pattern and matcher.kind != "key":
         return _match_lookup(subject, pattern, state)

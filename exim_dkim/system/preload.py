@@ -16,7 +16,7 @@ import exim_dkim
 from exim_dkim.crypto import generate_private_key
 from exim_dkim.names import Domain
 
-RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "TXT")
+RECORD_TYPES = ("A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SPF", "SRV", "TLSA", "TXT")
 """What dnspython loads one by one, when such a record is first seen."""
 
 

@@ -23,11 +23,25 @@ def pack_records(records: Iterable[dns.rdata.Rdata], record_type: RecordType) ->
 
 def _pack(record: Any, record_type: RecordType) -> bytes:
     match record_type:
-        case RecordType.TXT:
+        case RecordType.TXT | RecordType.SPF:
             return b"".join(record.strings)
         case RecordType.A | RecordType.AAAA:
             return bytes(record.to_wire())
-        case RecordType.PTR:
+        case RecordType.PTR | RecordType.CNAME | RecordType.NS:
             return text_of_name(record.target).encode("ascii")
+        case _:
+            return " ".join(map(str, _fields(record, record_type))).encode("ascii")
+
+
+def _fields(record: Any, record_type: RecordType) -> tuple[int | str, ...]:
+    """The fields of a record that has several."""
+    match record_type:
         case RecordType.MX:
-            return f"{record.preference} {text_of_name(record.exchange)}".encode("ascii")
+            return record.preference, text_of_name(record.exchange)
+        case RecordType.SRV:
+            return record.priority, record.weight, record.port, text_of_name(record.target)
+        case RecordType.TLSA:
+            return record.usage, record.selector, record.mtype, record.cert.hex()
+        case _:
+            names = text_of_name(record.mname), text_of_name(record.rname)
+            return *names, record.serial, record.refresh, record.retry, record.expire, record.minimum

@@ -63,7 +63,7 @@ class ZoneResolver:
         types = self._records.setdefault(owner, {})
         if rrset.rdtype == dns.rdatatype.CNAME:
             self._aliases[owner] = text_of_name(rrset[0].target)
-        elif rrset.rdtype in _TYPES:
+        if rrset.rdtype in _TYPES:
             record_type = _TYPES[dns.rdatatype.RdataType(rrset.rdtype)]
             types[record_type] = pack_records(rrset, record_type)
 
@@ -79,7 +79,7 @@ class ZoneResolver:
             owner = self._owner(name)
             if owner is None:
                 return Answer(question, trouble=Trouble.NXDOMAIN)
-            if owner not in self._aliases:
+            if owner not in self._aliases or question.type is RecordType.CNAME:
                 records = self._records.get(owner, {}).get(question.type, ())
                 return Answer(question, records) if records else Answer(question, trouble=Trouble.NO_DATA)
             name = self._aliases[owner]

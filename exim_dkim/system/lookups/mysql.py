@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.value import Value
+from exim_dkim.system.lookups.connections import Driver, connected
 from exim_dkim.system.lookups.rows import rows_text
 from exim_dkim.system.lookups.servers import SECONDS, Kind, Server, ServerTrouble, ask_servers
 
@@ -31,8 +33,23 @@ def find(request: Request) -> Value | None:
 def _ask(server: Server, query: bytes) -> bytes | None:
     import pymysql
 
+    with connected((KIND, server), partial(_open, server), _DRIVER) as connection:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                if cursor.description is None:
+                    return b"%d" % cursor.rowcount
+                names = [column[0].encode() for column in cursor.description]
+                return rows_text(names, ([value or b"" for value in row] for row in cursor.fetchall()))
+        except (pymysql.Error, OSError) as error:
+            raise LookupDeferred(f"MYSQL: query failed: {_message(error)}") from None
+
+
+def _open(server: Server) -> Any:
+    import pymysql
+
     try:
-        connection: Any = pymysql.connect(
+        return pymysql.connect(
             host=server.host,
             port=server.port or PORT,
             unix_socket=server.socket or None,
@@ -48,17 +65,11 @@ def _ask(server: Server, query: bytes) -> bytes | None:
         )
     except (pymysql.Error, OSError, RuntimeError) as error:
         raise ServerTrouble(_message(error)) from None
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            if cursor.description is None:
-                return b"%d" % cursor.rowcount
-            names = [column[0].encode() for column in cursor.description]
-            return rows_text(names, ([value or b"" for value in row] for row in cursor.fetchall()))
-    except (pymysql.Error, OSError) as error:
-        raise LookupDeferred(f"MYSQL: query failed: {_message(error)}") from None
-    finally:
-        connection.close()
+
+
+_DRIVER: Final = Driver(
+    check=lambda connection: connection.ping(reconnect=False), close=lambda connection: connection.close()
+)
 
 
 def _message(error: Exception) -> str:

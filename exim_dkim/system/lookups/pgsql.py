@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.value import Value
+from exim_dkim.system.lookups.connections import Driver, connected
 from exim_dkim.system.lookups.rows import rows_text
 from exim_dkim.system.lookups.servers import SECONDS, Kind, Server, ServerTrouble, ask_servers
 
@@ -29,6 +31,21 @@ def find(request: Request) -> Value | None:
 
 
 def _ask(server: Server, query: bytes) -> bytes | None:
+    from pg8000.exceptions import Error
+
+    with connected((KIND, server), partial(_open, server), _DRIVER) as connection:
+        try:
+            cursor = connection.cursor()
+            cursor.execute(query.decode("utf-8", "surrogateescape"))
+            if cursor.description is None:
+                return b"%d" % max(cursor.rowcount, 0)
+            names = [column[0].encode() for column in cursor.description]
+            return rows_text(names, ([_bytes(value) for value in row] for row in cursor.fetchall()))
+        except (Error, OSError, UnicodeError) as error:
+            raise LookupDeferred(f"PGSQL: query failed: {_message(error)}") from None
+
+
+def _open(server: Server) -> Any:
     from pg8000.converters import PG_TYPES
     from pg8000.dbapi import Connection
     from pg8000.exceptions import Error
@@ -48,17 +65,12 @@ def _ask(server: Server, query: bytes) -> bytes | None:
     connection.autocommit = True
     for kind in PG_TYPES:  # values as the server writes them
         connection.register_in_adapter(kind, str)
-    try:
-        cursor = connection.cursor()
-        cursor.execute(query.decode("utf-8", "surrogateescape"))
-        if cursor.description is None:
-            return b"%d" % max(cursor.rowcount, 0)
-        names = [column[0].encode() for column in cursor.description]
-        return rows_text(names, ([_bytes(value) for value in row] for row in cursor.fetchall()))
-    except (Error, OSError, UnicodeError) as error:
-        raise LookupDeferred(f"PGSQL: query failed: {_message(error)}") from None
-    finally:
-        connection.close()
+    return connection
+
+
+_DRIVER: Final = Driver(
+    check=lambda connection: connection.cursor().execute("select 1"), close=lambda connection: connection.close()
+)
 
 
 def _bytes(value: str | None) -> bytes:

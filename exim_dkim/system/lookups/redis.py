@@ -6,11 +6,13 @@ elements of an array on lines; nil is "not found".
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.value import Value
 from exim_dkim.lazypattern import lazy_pattern
+from exim_dkim.system.lookups.connections import Driver, connected
 from exim_dkim.system.lookups.servers import SECONDS, Kind, Server, ServerTrouble, ask_servers
 
 KIND: Final = Kind("Redis", "redis_servers", has_users=False)
@@ -33,16 +35,32 @@ def words_of(command: bytes) -> list[bytes]:
 
 
 def _ask(server: Server, command: bytes) -> bytes | None:
-    from redis import Redis
-    from redis.backoff import NoBackoff
     from redis.exceptions import ConnectionError as RedisConnectionError
     from redis.exceptions import RedisError, ResponseError
     from redis.exceptions import TimeoutError as RedisTimeoutError
-    from redis.retry import Retry
 
     words = words_of(command)
     if not words:
         raise LookupDeferred("an empty Redis command")
+    with connected((KIND, server), partial(_open, server), _DRIVER) as client:
+        try:
+            return _text(client.execute_command(*words))
+        except ResponseError as error:
+            if str(error).startswith("MOVED"):
+                raise ServerTrouble(str(error)) from None
+            raise LookupDeferred(f"REDIS: lookup result failed: {error}") from None
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise ServerTrouble(str(error)) from None
+        except (RedisError, OSError) as error:
+            raise LookupDeferred(f"REDIS: query failed: {error}") from None
+
+
+def _open(server: Server) -> Any:
+    """A client, which connects when it is asked."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     client: Any = Redis(
         server.host,
         server.port or PORT,
@@ -54,20 +72,12 @@ def _ask(server: Server, command: bytes) -> bytes | None:
         protocol=2,
     )
     client.response_callbacks.clear()  # replies as they are
-    try:
-        if server.database:
-            client.connection_pool.connection_kwargs["db"] = server.database
-        return _text(client.execute_command(*words))
-    except ResponseError as error:
-        if str(error).startswith("MOVED"):
-            raise ServerTrouble(str(error)) from None
-        raise LookupDeferred(f"REDIS: lookup result failed: {error}") from None
-    except (RedisConnectionError, RedisTimeoutError) as error:
-        raise ServerTrouble(str(error)) from None
-    except (RedisError, OSError) as error:
-        raise LookupDeferred(f"REDIS: query failed: {error}") from None
-    finally:
-        client.close()
+    if server.database:
+        client.connection_pool.connection_kwargs["db"] = server.database
+    return client
+
+
+_DRIVER: Final = Driver(check=lambda client: client.ping(), close=lambda client: client.close())
 
 
 def _text(reply: Any) -> bytes | None:

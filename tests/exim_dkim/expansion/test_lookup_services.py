@@ -16,7 +16,7 @@ from exim_dkim.expansion.environment import NoServices, Services, ServiceTrouble
 from exim_dkim.expansion.lookups import LookupDeferred
 from exim_dkim.expansion.lookups.dnsdb import Query, parse_query
 from exim_dkim.expansion.value import plain
-from exim_dkim.memory import Key, MemoryResolver
+from exim_dkim.memory import Alias, Key, MemoryResolver
 from exim_dkim.memory import Value as RecordValue
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 from tests.support.run import run
@@ -29,6 +29,12 @@ RECORDS: dict[Key, RecordValue] = {
     ("four.example", RecordType.A): ["192.0.2.4", "192.0.2.5"],
     ("1.2.0.192.in-addr.arpa", RecordType.PTR): "example.org",
     ("1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa", RecordType.PTR): "six.example",
+    ("zone.example", RecordType.NS): ["ns1.zone.example", "ns2.zone.example"],
+    ("zone.example", RecordType.SOA): "ns1.zone.example host.zone.example 7 2 3 4 5",
+    ("_x._tcp.example.org", RecordType.SRV): "1 2 25 mail.example.org",
+    ("_25._tcp.example.org", RecordType.TLSA): "3 1 1 abcd",
+    ("example.org", RecordType.SPF): "v=spf1 ~all",
+    "alias.example": Alias("four.example"),
     "slow.example": Trouble.TIMEOUT,
     "broken.example": Trouble.SERVFAIL,
 }
@@ -89,6 +95,18 @@ def value(query: str) -> Value:
         ("ptr=2001:db8::1", "none"),  # a list: its colons separate
         ("ptr=<;2001:db8::1", "six.example"),
         ("ptr=1.2.0.192.in-addr.arpa", "example.org"),
+        ("cname=alias.example", "four.example"),
+        ("cname=four.example", "none"),
+        ("ns=zone.example", "ns1.zone.example\nns2.zone.example"),
+        ("> zns=a.b.zone.example", "ns1.zone.example ns2.zone.example"),
+        ("zns=none.test", "none"),
+        ("zns=a.slow.example:zone.example", "ns1.zone.example\nns2.zone.example"),
+        ("soa=zone.example", "ns1.zone.example"),
+        (">:,/ soa=zone.example", "ns1.zone.example/host.zone.example/7/2/3/4/5"),
+        ("srv=_x._tcp.example.org", "1 2 25 mail.example.org"),
+        (">:,/ srv=_x._tcp.example.org", "1/2/25/mail.example.org"),
+        ("tlsa=_25._tcp.example.org", "3 1 1 abcd"),
+        ("spf=example.org", "v=spf1 ~all"),
         ("a=none.example", "none"),
         ("mx=four.example", "none"),
         ("a=", "none"),
@@ -116,7 +134,9 @@ def test_what_the_dns_says(query: str, text: str) -> None:
         ("retry_x,a=x", "dnsdb modifier syntax error"),
         ("retrans_x,a=x", "unsupported dnsdb timeout value"),
         ("retrans_2s retry_1, a=x", "unsupported dnsdb timeout value"),
-        ("srv=_x._tcp.example.org", "dnsdb cannot ask for srv records here"),
+        ("csa=example.org", "dnsdb cannot ask for csa records here"),
+        ("zns=a.slow.example", "slow.example: the name servers did not answer in time"),
+        ("zns=" + "a." * 101 + "x", "more than 100 questions in a dnsdb query"),
         ("a=slow.example", "slow.example: the name servers did not answer in time"),
         ("defer_strict,a=broken.example:example.org", "broken.example: the name servers failed to answer"),
         ("a=" + "x:" * 51, "more than 50 names in a dnsdb query"),

@@ -13,7 +13,7 @@ from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import Value, expand, parse_template
 from exim_dkim.expansion.lookups import LookupDeferred
 from exim_dkim.system.environment import MessageEnvironment
-from exim_dkim.system.lookups import mysql, pgsql, redis
+from exim_dkim.system.lookups import connections, mysql, pgsql, redis
 from exim_dkim.system.lookups.servers import Kind, Server, parse_server
 from tests.support import databaseservers
 from tests.support.databaseservers import Running
@@ -134,6 +134,50 @@ def test_sql_that_fails(sql_servers: tuple[str, str]) -> None:
     assert f"{kind.upper()}: query failed: " in failure(f"${{lookup {kind}{{selec 1}}}}", servers)
     down = servers.partition(" : ")[0]
     assert " connection failed: " in failure(f"${{lookup {kind}{{select 1}}}}", down)
+
+
+SESSION = {"mysql": "select connection_id()", "pgsql": "select pg_backend_pid()"}
+END = {"mysql": "kill %s", "pgsql": "select pg_terminate_backend(%s)"}
+
+
+def test_sql_connections_are_kept(sql_servers: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the server has ended: a clean failure if it was just used, else another one."""
+    kind, servers = sql_servers
+
+    def ask(query: str) -> bytes:
+        return value(f"${{lookup {kind}{{{query}}}}}", servers)
+
+    def end(session: bytes) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(connections, "_kept", {})  # from another connection
+            ask(END[kind] % session.decode())
+            connections.close_all()
+
+    first = ask(SESSION[kind])
+    assert ask(SESSION[kind]) == first
+    end(first)
+    assert f"{kind.upper()}: query failed: " in failure(f"${{lookup {kind}{{{SESSION[kind]}}}}}", servers)
+    second = ask(SESSION[kind])
+    assert second != first
+    monkeypatch.setattr(connections, "_TRUSTED", 0.0)
+    assert ask(SESSION[kind]) == second
+    end(second)
+    assert ask(SESSION[kind]) not in (first, second)
+    assert "query failed" in failure(f"${{lookup {kind}{{selec 1}}}}", servers)
+
+
+@pytest.mark.peer("redis")
+def test_redis_connections_are_kept(redis_servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(command: str) -> bytes:
+        return value(f"${{lookup redis{{{command}}}}}", redis_servers)
+
+    ask("config resetstat")
+    assert [ask("get key") for _ in range(5)] == [b"value"] * 5
+    assert b"total_connections_received:0" in ask("info stats").splitlines()
+    ask("client kill type normal skipme no")
+    assert ask("get key") == b"value"
+    monkeypatch.setattr(connections, "_TRUSTED", 0.0)
+    assert ask("get key") == b"value"
 
 
 @pytest.mark.parametrize("kind", ["mysql", "pgsql", "redis"])

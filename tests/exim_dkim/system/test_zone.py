@@ -31,6 +31,10 @@ dangling        CNAME nowhere.example.net.
 mail  60        A 192.0.2.1
 mail            AAAA 2001:db8::1
 *.wild          TXT "star"
+zone            NS ns.zone
+_x._tcp         SRV 1 2 25 mail
+_25._tcp        TLSA 3 1 0 ABCD
+old             SPF "v=spf1" " -all"
 eight           TXT "caf\\195\\169" "caf\u00e9"
 ;! SERVFAIL broken._domainkey
 ;!TIMEOUT slow.example.net.   ; and why
@@ -61,6 +65,12 @@ def ask(resolver: ZoneResolver, name: str, record_type: str = "TXT") -> Answer:
         ("loop.example.org", "TXT", Trouble.SERVFAIL),
         ("dangling.example.org", "TXT", Trouble.NXDOMAIN),
         ("example.org", "MX", (b"10 mail.example.org",)),
+        ("alias._domainkey.example.org", "CNAME", (b"sel._domainkey.example.org",)),
+        ("sel._domainkey.example.org", "CNAME", Trouble.NO_DATA),
+        ("zone.example.org", "NS", (b"ns.zone.example.org",)),
+        ("_x._tcp.example.org", "SRV", (b"1 2 25 mail.example.org",)),
+        ("_25._tcp.example.org", "TLSA", (b"3 1 0 abcd",)),
+        ("old.example.org", "SPF", (b"v=spf1 -all",)),
         ("mail.example.org", "A", (bytes([192, 0, 2, 1]),)),
         ("mail.example.org", "AAAA", (bytes.fromhex("20010db8000000000000000000000001"),)),
         ("1.2.0.192.in-addr.arpa", "PTR", (b"mail.example.org",)),
