@@ -76,6 +76,7 @@ class DkimReason(enum.Enum):
     KEY_HASH_MISMATCH = (DkimResult.PERMERROR, "the key (h=) does not permit the hash of the signature (a=)")
     KEY_NOT_FOR_MAIL = (DkimResult.PERMERROR, "the key is not for mail (s=)")
     KEY_STRICT_IDENTITY = (DkimResult.PERMERROR, "the key (t=s) wants i= to have exactly the signing domain")
+    KEY_GRANULARITY = (DkimResult.PERMERROR, "the key (g=) is not for this identity")  # signatures of 2005 only
     KEY_UNUSABLE = (DkimResult.PERMERROR, "the key record holds no usable public key")
 
     # The arithmetic (RFC 6376 §6.1.3)

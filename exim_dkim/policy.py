@@ -19,6 +19,7 @@ class VerificationPolicy:
     min_key_bits: Mapping[str, int] = field(default_factory=lambda: MIN_KEY_BITS)  # dkim_verify_min_keysizes
     max_key_bits: int = 8192  # dkim_verify_max_keysize: a large key is a lever for denial of service
     partial_body: bool = False  # dkim_verify_partial_body: accept l= that leaves body text unsigned (RFC 6376 §8.2)
+    legacy: bool = False  # dkim_legacy: signatures of 2005, which are rsa-sha1 (dkim.legacy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,12 @@ from exim_dkim.message import HeaderField
 from exim_dkim.names import Domain, Selector, split_address
 
 if TYPE_CHECKING:
+    from exim_dkim.dkim.legacy_sign import LegacySigning
     from exim_dkim.domainkeys.sign import MessageSigning
 
 _NEEDED: Final = ("dkim_domain", "dkim_selector", "dkim_private_key")
 _NOT_SIGNED: Final = (b"", b"0", b"false")
+_LEGACY: Final = b"nowsp"
 _HASHES: Final = {b"sha1": "sha1", b"sha256": "sha256", b"sha512": "sha512"}
 MAX_SIGNATURES: Final = 20
 """Signatures put on one message; Exim gives up on a message that has more."""
@@ -40,12 +42,16 @@ class Options(Protocol):
     def template(self, name: str) -> Template | None:
         """The parsed expansion string of an option; None when it is not set."""
 
+    def boolean(self, name: str) -> bool:
+        """An option that is true or false."""
+
 
 class PlannedSignature(NamedTuple):
-    """One signature to make."""
+    """One signature to make. `legacy`: one of 2005, which makes itself."""
 
     request: SigningRequest
     key: PrivateKey
+    legacy: LegacySigning | None = None
 
 
 class SigningPlan(NamedTuple):
@@ -71,10 +77,13 @@ class SigningPlan(NamedTuple):
 
     def body_hashes(self, hasher: BodyHasher) -> tuple[BodyHash, ...]:
         """Ask `hasher`, before it is fed, for the body hashes of the plan."""
-        if self.domainkeys is not None:
-            self.domainkeys.begin(hasher)
+        for whole in (self.domainkeys, *(planned.legacy for planned in self.signatures)):
+            if whole is not None:
+                whole.begin(hasher)
         return tuple(
-            hasher.want(planned.request.hash_name, planned.request.body_canonicalization) for planned in self.signatures
+            hasher.want(planned.request.hash_name, planned.request.body_canonicalization)
+            for planned in self.signatures
+            if planned.legacy is None
         )
 
 
@@ -190,7 +199,14 @@ def _plan_one(
     identity = _identity(evaluation)
     timestamp, expiration = _timestamps(evaluation, now)
     request = SigningRequest(domain, selector, names, hash_name, header, body, identity, timestamp, expiration)
-    return PlannedSignature(request, key)
+    if header != "nowsp":
+        return PlannedSignature(request, key)
+    from exim_dkim.dkim.legacy_sign import LegacySigning  # rare, and the filter starts for each message
+
+    # It is made before the DomainKey-Signature is there.
+    names = tuple([name for name in names if name.lower() != b"domainkey-signature"])
+    request = request._replace(names=names, hash_name="sha1")
+    return PlannedSignature(request, key, LegacySigning(fields, request, key))
 
 
 def _names(evaluation: Evaluation) -> tuple[Domain, Selector]:
@@ -209,15 +225,21 @@ def _names(evaluation: Evaluation) -> tuple[Domain, Selector]:
 
 
 def _canonicalizations(evaluation: Evaluation, notes: list[str]) -> tuple[str, str]:
-    """`relaxed` (default), `simple`, or a pair `header/body`; Exim takes anything else for relaxed, and logs it."""
+    """`relaxed` (default), `simple`, or a pair `header/body`; Exim takes anything else for relaxed, and logs it.
+
+    With dkim_legacy also `nowsp`.
+    """
     value = evaluation.value("dkim_canon")
     text = b"relaxed" if value is None or not value.text else value.text
+    if text == _LEGACY and evaluation.options.boolean("dkim_legacy"):
+        return "nowsp", "nowsp"
     header, slash, body = text.decode("ascii", "replace").partition("/")
     if not slash:
         body = header
     if header in HEADER_CANONICALIZATIONS and body in HEADER_CANONICALIZATIONS:
         return header, body
-    notes.append(f"dkim_canon gives {shown(text)}, which is unknown: using relaxed")
+    why = "which dkim_legacy does not permit" if text == _LEGACY else "which is unknown"
+    notes.append(f"dkim_canon gives {shown(text)}, {why}: using relaxed")
     return "relaxed", "relaxed"
 
 
@@ -289,9 +311,13 @@ def signature_fields(plan: SigningPlan, fields: Sequence[HeaderField], body_hash
         except KeyFormatError as error:
             raise SigningError(str(error)) from error
         fields = (HeaderField(b"domainkey-signature", domainkeys[:-2]), *fields)
-    for planned, body_hash in zip(plan.signatures, body_hashes, strict=True):
+    hashes = iter(body_hashes)
+    for planned in plan.signatures:
         try:
-            made.append(sign(fields, body_hash.digest(), planned.request, planned.key))
+            if planned.legacy is not None:
+                made.append(planned.legacy.field())
+            else:
+                made.append(sign(fields, next(hashes).digest(), planned.request, planned.key))
         except KeyFormatError as error:
             raise SigningError(str(error)) from error
     return b"".join(made) + domainkeys

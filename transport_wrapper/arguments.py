@@ -17,6 +17,7 @@ SIGNING_OPTIONS: Final = (
     "dkim_hash",
     "dkim_identity",
     "dkim_timestamps",
+    "dkim_legacy",
     "domainkeys_domain",
     "domainkeys_selector",
     "domainkeys_private_key",
@@ -42,7 +43,7 @@ Options:
   --queue-name NAME       the named queue that the message is in
   --dkim-domain TEXT      and in the same way --dkim-selector, --dkim-private-key, --dkim-canon,
                           --dkim-strict, --dkim-sign-headers, --dkim-hash, --dkim-identity,
-                          --dkim-timestamps, --domainkeys-domain, --domainkeys-selector,
+                          --dkim-timestamps, --dkim-legacy, --domainkeys-domain, --domainkeys-selector,
                           --domainkeys-private-key, --domainkeys-canon, --domainkeys-sign-headers:
                           instead of what the file says, an expansion string
   --help, --version

@@ -19,6 +19,7 @@ def verification_policy(settings: Settings) -> VerificationPolicy:
         min_key_bits=_key_sizes(settings),
         max_key_bits=_positive(settings, "dkim_verify_max_keysize"),
         partial_body=settings.boolean("dkim_verify_partial_body"),
+        legacy=settings.boolean("dkim_legacy"),
     )
 
 

@@ -89,38 +89,42 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     `body_hash` is the digest by `request.hash_name` of the body canonicalised as requested (`hashing.BodyHasher`).
     Raises `SigningError` for a request that RFC 6376 does not permit, `KeyFormatError` for a damaged key.
     """
-    names = tuple(name.lower() for name in request.names)
     for canonicalization in (request.header_canonicalization, request.body_canonicalization):
         if canonicalization not in HEADER_CANONICALIZATIONS:
             raise SigningError(f"unknown canonicalisation {canonicalization!r}: use simple or relaxed")
-    for name in request.names:
+    chosen = choose_signed(fields, request.names)
+    tags = [
+        b"v=1",
+        b"a=" + f"{key.type}-{request.hash_name}".encode(),
+        b"q=dns/txt",
+        b"c=" + f"{request.header_canonicalization}/{request.body_canonicalization}".encode(),
+    ]
+    unsigned = format_field(tags, request, b" bh=" + binascii.b2a_base64(body_hash, newline=False) + b";")
+    field = HeaderField(b"dkim-signature", unsigned)
+    data = key.sign(header_text(chosen, field, request.header_canonicalization), request.hash_name)
+    return append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
+
+
+def choose_signed(fields: Sequence[HeaderField], names: Sequence[bytes]) -> Sequence[HeaderField]:
+    """The fields that h= means, if they make a signature that can verify; raises `SigningError`."""
+    for name in names:
         if not is_field_name(name):
             shown = shown_name(name)
             raise SigningError(f"not a header field name that can be signed: {shown}; correct dkim_sign_headers")
-    if b"from" not in names:
+    lowered = tuple(name.lower() for name in names)
+    if b"from" not in lowered:
         raise SigningError("From must be signed (RFC 6376 §5.4): put it into dkim_sign_headers")
     chooser = FieldChooser(fields)
     if not chooser.count(b"from"):
         raise SigningError("the message has no From field, which must be signed (RFC 6376 §5.4)")
     if fields[0].raw[:1] in (b" ", b"\t"):
         raise SigningError("the message begins with a continuation line, which would become part of the signature")
-    unsigned = _format(request, key, body_hash)
-    chosen = chooser.choose(names)
-    field = HeaderField(b"dkim-signature", unsigned)
-    data = key.sign(header_text(chosen, field, request.header_canonicalization), request.hash_name)
-    return append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
+    return chooser.choose(lowered)
 
 
-def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes:
-    """The field up to and including `b=`."""
-    tags = [
-        b"v=1",
-        b"a=" + f"{key.type}-{request.hash_name}".encode(),
-        b"q=dns/txt",
-        b"c=" + f"{request.header_canonicalization}/{request.body_canonicalization}".encode(),
-        b"d=" + request.domain.encode(),
-        b"s=" + request.selector.encode(),
-    ]
+def format_field(first: Sequence[bytes], request: SigningRequest, last: bytes) -> bytes:
+    """The field up to and including `b=`: the tags of `first`, what is to be said of `request`, and `last`."""
+    tags = [*first, b"d=" + request.domain.encode(), b"s=" + request.selector.encode()]
     if request.identity is not None:
         local, domain = request.identity
         if not domain.is_under(request.domain):
@@ -134,12 +138,9 @@ def _format(request: SigningRequest, key: PrivateKey, body_hash: bytes) -> bytes
         tags.append(b"x=%d" % request.expiration)
     line = b"DKIM-Signature:"
     lines: list[bytes] = []
-    for tag in tags:
-        line = add_part(lines, line, b" " + tag + b";")
-    for part in name_parts(request.names):
-        line = add_part(lines, line, part)
-    line = add_part(lines, line, b" bh=" + binascii.b2a_base64(body_hash, newline=False) + b";")
-    line = add_part(lines, line, b" b=")
+    for part in (*(b" " + tag + b";" for tag in tags), *name_parts(request.names), last, b" b="):
+        if part:
+            line = add_part(lines, line, part)
     return FOLD.join([*lines, line])
 
 

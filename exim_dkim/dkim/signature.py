@@ -10,6 +10,7 @@ import binascii
 import functools
 from typing import Final, NamedTuple
 
+from exim_dkim.canonical import LEGACY_HEADERS
 from exim_dkim.errors import ParseError
 from exim_dkim.lazypattern import lazy_pattern
 from exim_dkim.message import HeaderField, field_name
@@ -57,6 +58,11 @@ class Signature(NamedTuple):
     data: bytes = b""
 
     @property
+    def legacy(self) -> bool:
+        """It is one of 2005 (`dkim.legacy`), without a body hash of its own."""
+        return not self.body_hash and self.fault is None
+
+    @property
     def key_name(self) -> str:
         """The DNS name of the key (RFC 6376 §3.6.2.1)."""
         return f"{self.selector}._domainkey.{self.domain}"
@@ -98,12 +104,17 @@ class _Signer:
         self.identity_domain: Domain | None = None
 
 
-def parse_signature(field: HeaderField) -> Signature:
-    """The signature that `field` holds. Never raises for what is in the field."""
+def parse_signature(field: HeaderField, legacy: bool = False) -> Signature:
+    """The signature that `field` holds. Never raises for what is in the field.
+
+    `legacy`: one that has neither v= nor bh= is read as in 2005 (`dkim.legacy`).
+    """
     signer = _Signer()
     try:
         tags = parse_tag_list(field.value)
         _read_signer(tags, signer)
+        if legacy and b"v" not in tags and b"bh" not in tags:
+            return _read_legacy(field, tags, signer)
         return _read_rest(field, tags, signer)
     except DuplicateTagError as error:
         return Signature(field, DkimReason.DUPLICATE_TAG, str(error))
@@ -167,6 +178,40 @@ def _read_rest(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) ->
         _number(tags, b"t") if b"t" in tags else None,
         _number(tags, b"x") if b"x" in tags else None,
         _base64(tags, b"bh"),
+        _base64(tags, b"b"),
+    )
+    _check(signature)
+    return signature
+
+
+def _read_legacy(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) -> Signature:
+    """draft-allman-dkim-base-00 §3.5: no v=, no bh=, one canonicalisation, one algorithm."""
+    for name in (b"a", b"b", b"h", b"s"):
+        if name not in tags:
+            raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
+    if tags[b"a"].lower() != b"rsa-sha1":
+        raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(tags[b'a'])}")
+    canonicalization = tags.get(b"c", b"simple").lower().decode("ascii", "replace")
+    if canonicalization not in LEGACY_HEADERS:
+        raise _FaultError(DkimReason.UNKNOWN_CANONICALIZATION, f"c={_shown(tags[b'c'])}")
+    if not _QUERY_METHODS.intersection(split_values(tags.get(b"q", b"dns").lower())):
+        raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
+    signature = Signature(
+        field,
+        None,
+        "",
+        *ALGORITHMS[b"rsa-sha1"],
+        canonicalization,
+        canonicalization,
+        signer.domain,
+        signer.selector,
+        signer.identity_local,
+        signer.identity_domain,
+        _names(tags[b"h"]),
+        _number(tags, b"l") if b"l" in tags else None,
+        _number(tags, b"t") if b"t" in tags else None,
+        _number(tags, b"x") if b"x" in tags else None,
+        b"",
         _base64(tags, b"b"),
     )
     _check(signature)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, assert_never
 
 from exim_dkim import crypto
+from exim_dkim.dkim.legacy import LegacyHash
 from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
 from exim_dkim.errors import KeyFormatError, ParseError
 from exim_dkim.hashing import CHUNK, BodyHash, BodyHasher, FieldChooser, header_text
@@ -70,6 +71,8 @@ class _Pending:
     testing: bool = False
     key_bits: int = 0
     body_hash: BodyHash | None = None
+    legacy: LegacyHash | None = None
+    key: crypto.PublicKey | None = None  # of a legacy signature, which is checked last
 
     def end(self, reason: DkimReason, detail: str = "") -> Verdict:
         self.verdict = Verdict(reason, self.signature, detail, self.testing, self.key_bits)
@@ -107,7 +110,8 @@ class Verification:
     def _judge_body(self, pending: _Pending) -> Verdict:
         """RFC 6376 §6.1.3 step 3, and §3.5 on l=."""
         signature, body_hash = pending.signature, pending.body_hash
-        assert body_hash is not None
+        if body_hash is None:
+            return self._judge_legacy(pending)
         length = signature.body_length
         if length is not None and length > body_hash.total:
             return pending.end(DkimReason.BODY_TOO_SHORT, f"{length} bytes were signed, {body_hash.total} have arrived")
@@ -115,6 +119,23 @@ class Verification:
             return pending.end(DkimReason.BODY_HASH_MISMATCH)
         if length is not None and length < body_hash.total and not self._partial_body:
             return pending.end(DkimReason.PARTIAL_BODY, f"{body_hash.total - length} bytes at the end are not signed")
+        return pending.end(DkimReason.GOOD)
+
+    def _judge_legacy(self, pending: _Pending) -> Verdict:
+        """As above, of a signature whose only hash is now complete."""
+        signature, legacy, key = pending.signature, pending.legacy, pending.key
+        assert legacy is not None
+        assert key is not None
+        length = signature.body_length
+        if length is not None and length > legacy.total:
+            return pending.end(DkimReason.BODY_TOO_SHORT, f"{length} bytes were signed, {legacy.total} have arrived")
+        fits = key.verify_digest(signature.data, legacy.digest(signature.without_data()), signature.hash_name)
+        if fits is None:
+            return pending.end(DkimReason.HASH_NOT_ALLOWED, "the cryptographic library of this system refuses sha1")
+        if not fits:
+            return pending.end(DkimReason.SIGNATURE_MISMATCH)
+        if length is not None and length < legacy.total and not self._partial_body:
+            return pending.end(DkimReason.PARTIAL_BODY, f"{legacy.total - length} bytes at the end are not signed")
         return pending.end(DkimReason.GOOD)
 
 
@@ -137,7 +158,7 @@ async def verify_header(
     """The header stage: syntax, policy, keys and the signatures themselves. `now` is in seconds since the epoch."""
     chooser = FieldChooser(fields)
     found = chooser.all(FIELD_NAME)[:MAX_VERDICTS]
-    everything = [_judge_signature(parse_signature(field), chooser, policy, now) for field in found]
+    everything = [_judge_signature(parse_signature(field, policy.legacy), chooser, policy, now) for field in found]
     open_ones = [pending for pending in everything if pending.verdict is None]
     if open_ones and not is_well_formed(fields):
         for pending in open_ones:
@@ -156,7 +177,10 @@ async def verify_header(
     for pending in open_ones:
         signature = pending.signature
         _judge_key(pending, answers[signature.key_name], chooser, policy)
-        if pending.verdict is None:
+        if pending.verdict is None and signature.legacy:
+            chosen = chooser.choose(signature.names)
+            pending.legacy = LegacyHash(chosen, signature.body_canonicalization, hasher, signature.body_length)
+        elif pending.verdict is None:
             pending.body_hash = hasher.want(signature.hash_name, signature.body_canonicalization, signature.body_length)
     return Verification(everything, hasher, policy.partial_body)
 
@@ -170,7 +194,7 @@ def _judge_signature(signature: Signature, chooser: FieldChooser, policy: Verifi
         pending.end(DkimReason.EXPIRED, f"{now - signature.expiration:.0f} seconds ago")
     elif signature.timestamp is not None and signature.timestamp - policy.clock_drift > now:
         pending.end(DkimReason.IN_THE_FUTURE, f"{signature.timestamp - now:.0f} seconds ahead")
-    elif signature.hash_name not in policy.hashes:
+    elif signature.hash_name not in policy.hashes and not signature.legacy:
         pending.end(DkimReason.HASH_NOT_ALLOWED, f"{signature.hash_name}; accepted: {', '.join(policy.hashes)}")
     else:
         for name in ONCE_ONLY & chooser.repeated:
@@ -189,7 +213,7 @@ def _judge_key(pending: _Pending, answer: Answer, chooser: FieldChooser, policy:
         return
     signature = pending.signature
     chosen = chooser.choose(signature.names)
-    text = header_text(chosen, signature.without_data(), signature.header_canonicalization)
+    text = b"" if signature.legacy else header_text(chosen, signature.without_data(), signature.header_canonicalization)
     tried = 0
     worst: Verdict | None = None
     for record_text in answer.records:
@@ -239,7 +263,9 @@ def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: Verifica
         return DkimReason.KEY_TOO_SMALL, f"{key.bits} bits; at least {policy.min_key_bits[key.type]} are wanted"
     if key.bits > policy.max_key_bits:
         return DkimReason.KEY_TOO_LARGE, f"{key.bits} bits; at most {policy.max_key_bits} are accepted"
-    if not key.verify(signature.data, text, signature.hash_name):
+    if signature.legacy:
+        pending.key = key
+    elif not key.verify(signature.data, text, signature.hash_name):
         return DkimReason.SIGNATURE_MISMATCH, ""
     return DkimReason.GOOD, ""
 
@@ -258,4 +284,7 @@ def _refuse_record(record: KeyRecord, signature: Signature) -> tuple[DkimReason,
         return DkimReason.KEY_NOT_FOR_MAIL, f"s={':'.join(record.services)[:40]}"
     if record.strict_identity and signature.identity_domain != signature.domain:
         return DkimReason.KEY_STRICT_IDENTITY, f"i=@{signature.identity_domain}, d={signature.domain}"
+    if signature.legacy and not record.permits(signature.identity_local):
+        shown = record.granularity[:40].decode("ascii", "backslashreplace")
+        return DkimReason.KEY_GRANULARITY, f"g={shown}, i={signature.identity}"
     return None

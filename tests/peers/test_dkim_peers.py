@@ -234,6 +234,8 @@ def test_vectors(peer: Peer) -> None:
         wanted = [line.split(" ")[1] == "GOOD" for line in lines if line.startswith("verdict ")]
         peer.set_keys(records)
         found = peer.verify(path.read_bytes())
-        if found != wanted:
+        if path.stem.startswith("legacy-") and path.stem != "legacy-modern":
+            assert True not in found, "no peer knows signatures of 2005"
+        elif found != wanted:
             different.add(path.stem)
     assert different == unlike(peer.name)

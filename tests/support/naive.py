@@ -122,6 +122,44 @@ def sign(
     return start.encode() + value + tail.encode() + b"\r\n"
 
 
+def legacy_text(
+    message: bytes, signature: bytes, names: Sequence[bytes], canonicalization: str, length: int | None
+) -> bytes:
+    """draft-allman-dkim-base-00 §3.4: header, empty line, body, line end, signature field with an empty b=."""
+    fields, body = split_message(message)
+    chosen = chosen_fields(fields, names)
+    if canonicalization == "simple":
+        return (
+            b"".join(field + b"\r\n" for field in chosen) + b"\r\n" + simple_body(body)[:length] + b"\r\n" + signature
+        )
+
+    def without_white_space(text: bytes) -> bytes:
+        return bytes(byte for byte in text if byte not in b" \t\r\n")
+
+    def header(raw: bytes) -> bytes:
+        name, _, value = raw.partition(b":")
+        return without_white_space(name).lower() + b":" + without_white_space(value)
+
+    text = b"".join(header(field) + b"\r\n" for field in chosen) + b"\r\n"
+    return text + without_white_space(body)[:length] + b"\r\n" + header(signature)
+
+
+def sign_legacy(
+    message: bytes,
+    key: Key,
+    tags: str,
+    *,
+    canonicalization: str = "nowsp",
+    length: int | None = None,
+    names: str = "from:to:subject:date",
+) -> bytes:
+    """A DKIM-Signature field of 2005, with CRLF, that says just what `tags` says; b= comes last."""
+    start = f"DKIM-Signature: {tags.format(h=names)}; b=".encode()
+    text = legacy_text(message, start, names.encode().split(b":"), canonicalization, length)
+    value = base64.b64encode(_sign(key, text, "sha1"))
+    return start + b"\r\n\t".join(value[at : at + 60] for at in range(0, len(value), 60)) + b"\r\n"
+
+
 def load_key(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:
     """An RSA or Ed25519 key from PEM text."""
     key = load_pem_private_key(pem, None)

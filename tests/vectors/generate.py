@@ -72,12 +72,23 @@ class Vector:
     policy: Sequence[str] = ()
     replace: Sequence[tuple[bytes, bytes]] = field(default=())
     """Changes to the message after it was signed."""
+    legacy: bool = False
+    """Signed as in 2005."""
 
     def message(self) -> bytes:
         """The signed message."""
         unsigned = self.header + b"\r\n" + self.body
         signatures = [
-            naive.sign(
+            naive.sign_legacy(
+                unsigned,
+                KEYS[self.key],
+                tags,
+                canonicalization=self.canonicalization[0],
+                length=self.length,
+                names=self.names,
+            )
+            if self.legacy
+            else naive.sign(
                 unsigned,
                 KEYS[self.key],
                 tags,
@@ -555,6 +566,61 @@ def message_vectors() -> Iterator[Vector]:
     )
 
 
+def legacy_vectors() -> Iterator[Vector]:
+    """Signatures as dkim-milter 0.1.1 made them (draft-allman-dkim-base-00), and what becomes of them."""
+    on, tags = ("legacy true",), "a=rsa-sha1; c=nowsp; d=example.org; s=rsa2048; t=1789999999; h={h}"
+    nowsp, simple = ("nowsp", "nowsp"), ("simple", "simple")
+
+    def vector(name: str, why: str, want: Sequence[str], tag_list: str = tags, **changes: object) -> Vector:
+        usual = {"canonicalization": nowsp, "policy": on, "legacy": True, **changes}
+        return Vector(f"legacy-{name}", why, want, (tag_list,), **usual)  # type: ignore[arg-type]
+
+    plain = tags.replace("c=nowsp", "c=simple")
+    yield vector("nowsp", "c=nowsp", good())
+    yield vector("simple", "c=simple", good(), plain, canonicalization=simple)
+    yield vector("default", "no c=: simple", good(), tags.replace("c=nowsp; ", ""), canonicalization=simple)
+    yield vector("off", "dkim_legacy is not set", bad("MISSING_TAG"), policy=())
+    yield vector(
+        "spaced",
+        "blanks that came on the way",
+        good(),
+        replace=[(b"Hello Bob", b"Hel  lo\r\nBob"), (b"A  test", b"At est")],
+    )
+    yield vector("body", "another body", bad("SIGNATURE_MISMATCH"), replace=[(b"Hello", b"Hallo")])
+    yield vector("header", "another header", bad("SIGNATURE_MISMATCH"), replace=[(b"To: Bob", b"To: Bab")])
+    yield vector("empty-nowsp", "an empty body", good(), body=b"")
+    yield vector("empty-simple", "an empty body", good(), plain, canonicalization=simple, body=b"")
+    yield vector("length", "l=", bad("PARTIAL_BODY"), f"{tags}; l=5", length=5)
+    yield vector(
+        "length-accepted",
+        "l= where it is accepted",
+        good(),
+        f"{tags}; l=5",
+        length=5,
+        policy=(*on, "partial_body true"),
+    )
+    yield vector("length-too-long", "l= is beyond the body", bad("BODY_TOO_SHORT"), f"{tags}; l=500", length=500)
+    yield vector("expired", "x= is over", bad("EXPIRED"), f"{tags}; x={NOW - 9999}".replace("t=1789999999; ", ""))
+    yield vector(
+        "identity", "i= and g= fit", good(), f"{tags}; i=alice@example.org", dns=(f"{NAME} g=alice; k=rsa; p={RSA}",)
+    )
+    yield vector(
+        "granularity",
+        "g= is another",
+        bad("KEY_GRANULARITY"),
+        f"{tags}; i=bob@example.org",
+        dns=(f"{NAME} g=alice; k=rsa; p={RSA}",),
+    )
+    yield vector("gentxt", "the record of gentxt.csh", [*good(), "testing"], dns=(f"{NAME} g=; k=rsa; t=y; p={RSA}",))
+    yield vector("from", "From is not signed", bad("FROM_NOT_SIGNED"), names="to:subject")
+    yield vector("algorithm", "a=rsa-sha256", bad("UNKNOWN_ALGORITHM"), tags.replace("sha1", "sha256"))
+    yield vector("canonicalization", "c=relaxed", bad("UNKNOWN_CANONICALIZATION"), tags.replace("nowsp", "relaxed"))
+    yield vector("query", "q=http", bad("UNKNOWN_QUERY_METHOD"), f"{tags}; q=http")
+    yield vector("no-h", "no h=", bad("MISSING_TAG"), tags.replace("; h={h}", ""))
+    yield vector("v", "v= is there: a signature of today that lacks bh=", bad("MISSING_TAG"), f"v=1; {tags}")
+    yield Vector("legacy-modern", "a signature of today where dkim_legacy is set", good(), policy=on)
+
+
 def _large_key() -> str:
     """A SubjectPublicKeyInfo with a number of 9001 bits; nobody has the private key, and nobody needs it."""
     modulus = random.Random(9001).getrandbits(9001) | 1 << 9000 | 1
@@ -575,6 +641,7 @@ def all_vectors() -> list[Vector]:
         key_vectors,
         algorithm_vectors,
         message_vectors,
+        legacy_vectors,
     )
     return [vector for source in sources for vector in source()]
 

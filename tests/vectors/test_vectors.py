@@ -74,6 +74,8 @@ def set_policy(policy: VerificationPolicy, name: str, value: str) -> Verificatio
     match name:
         case "partial_body":
             return replace(policy, partial_body=value == "true")
+        case "legacy":
+            return replace(policy, legacy=value == "true")
         case "max_key_bits":
             return replace(policy, max_key_bits=int(value))
         case "hashes":

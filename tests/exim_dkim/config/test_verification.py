@@ -26,8 +26,9 @@ dkim_verify_hashes = SHA1 : sha256
 dkim_verify_min_keysizes = rsa=2048
 dkim_verify_max_keysize = 4096
 dkim_verify_partial_body = true
+dkim_legacy = true
 """
-    assert policy(text) == VerificationPolicy(3, 10, ("sha1", "sha256"), {"rsa": 2048}, 4096, True)
+    assert policy(text) == VerificationPolicy(3, 10, ("sha1", "sha256"), {"rsa": 2048}, 4096, True, True)
 
 
 def test_domainkeys() -> None:
