@@ -21,7 +21,9 @@ DEFAULT_PATIENCE: Final = 5
 """Seconds that readsocket waits when it is not told."""
 
 _CALL: Final = "${readsocket"
-_OUR_REQUEST: Final = re.compile(r"\s*(?:why )?(?:dkim|all|json)\b")
+_OUR_REQUEST: Final = re.compile(
+    r"\s*(?:(?:why |smtp )?(?:dkim|domainkeys|spf|senderid|authres|all|json|forged|foreign)\b|\$acl_arg1\\n)"
+)
 _TABLE: Final = re.compile(r"lsearch[^{}]*\{(/[^{}$]*(?:exim-dkim|signs-always)[^{}$]*)\}")
 _PASTE: Final = "Paste what this prints: exim-dkim exim-config macros lookup rcpt data"
 

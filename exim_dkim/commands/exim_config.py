@@ -87,6 +87,8 @@ def command(
         "SIGNING_CONFIG": os.path.abspath(config) if config else DEFAULT_CONFIGURATION,
         "SIGNS_ALWAYS": DEFAULT_SIGNS_ALWAYS,
         "WHEN_DEFERRED": "accept",
+        "WHEN_SPF_FAILS": "deny",
+        "NO_SPF_HOSTS": "",
         "OTHER_KEYS": "",
     }
     for name in ("SIGNING_FILTER", "SIGNING_CONFIG", "LOOKUP_SOCKET"):
@@ -122,7 +124,9 @@ def macro_text(values: dict[str, str]) -> str:
         "SIGNING_FILTER": "The signing filter and its configuration file.",
         "SIGNS_ALWAYS": 'Domains whose mail must be signed, lines "domain: key to ask for". The file must exist.',
         "WHEN_DEFERRED": 'Other mail when the answer is "defer": accept or defer.',
-        "OTHER_KEYS": "More keys to ask for and to record, separated by semicolons.",
+        "WHEN_SPF_FAILS": "Mail from a host that the sender's domain does not permit: deny or accept.",
+        "NO_SPF_HOSTS": "Hosts that forward mail to this one, separated by semicolons: no SPF for them.",
+        "OTHER_KEYS": "More keys to ask for and to log, separated by semicolons.",
     }
     return "".join(
         (f"# {comments[name]}\n" if name in comments else "") + f"{name} = {value}".rstrip() + "\n"

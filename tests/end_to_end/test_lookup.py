@@ -19,18 +19,15 @@ LISTS = "Lists <anybody@lists.example>"
 
 
 def recorded(world: World, text: bytes, receiver: Exim | None = None) -> str:
-    """The word that the receiver (the usual one, if none is given) writes into its header for a message."""
+    """The key and the word that the receiver (the usual one, if none is given) logs for a message, once delivered."""
     world.server()
     exim = receiver or world.receiver()
     reply = submit(exim.port, text, sender="envelope@client.example", recipients=["bob@rx.example"])
     assert reply.code == 250, reply
     identifier = reply.text.partition("id=")[2]
     exim.wait_for_log(f"{identifier} Completed")
-    delivered = next(each for each in exim.delivered("bob") if identifier.encode() in each)
-    found = re.search(rb"^X-DKIM-Lookup: (.*(?:\n\s.*)*)\n", delivered, re.MULTILINE)
-    assert found
-    assert delivered.count(b"X-DKIM-Lookup:") == 1
-    return found[1].decode()
+    found = exim.wait_for_log(f"{identifier} DKIM ([a-z]+) for (.*)$")
+    return f"{found[2]}={found[1]}"
 
 
 def tampered(text: bytes) -> bytes:
@@ -96,11 +93,8 @@ def test_identity_keys_and_two_signatures(world: World) -> None:
     world.server()
     exim = world.receiver("keys", {"OTHER_KEYS": ";".join(OTHER_KEYS)})
     reply = submit(exim.port, text, sender="", recipients=["bob@rx.example"])
-    exim.wait_for_log(f"{reply.text.partition('id=')[2]} Completed")
-    field = re.search(rb"^X-DKIM-Lookup: (.*)$", exim.delivered("bob")[-1], re.MULTILINE)
-    assert field
-    words = dict(each.split("=") for each in field[1].decode().split(";"))
-    assert words == OTHER_KEYS
+    found = exim.wait_for_log(f"{reply.text.partition('id=')[2]} DKIM (.*=.*)$")
+    assert dict(each.split("=") for each in found[1].split(";")) == OTHER_KEYS
 
 
 @pytest.mark.parametrize("first", ["good", "bad"])
@@ -124,11 +118,6 @@ def test_identity_below_the_domain(world: World) -> None:
     """A key that is a domain also finds the domain of i=."""
     text = signed(message("Alice <alice@mail.example.org>"), identity="@mail.example.org")
     assert recorded(world, text) == "mail.example.org=good"
-
-
-def test_forged_header_is_removed(world: World) -> None:
-    text = message(header=b"X-DKIM-Lookup: example.org=good\r\nx-dkim-lookup: also\r\n")
-    assert recorded(world, text) == "example.org=unsigned"
 
 
 ODD_AUTHORS = {

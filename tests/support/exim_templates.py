@@ -20,7 +20,7 @@ PARTS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "lookup": (("# ${acl {lookup_dkim}{KEY}}", RULE),),
     "rcpt": (
         ("acl_check_rcpt:\n", "  deny   message = relay not permitted"),
-        ('  # What "control = dkim_verify" was in 2008', "  accept\n"),
+        ("  # SPF, once for a sender", "  accept\n"),
     ),
     "data": (("acl_check_data:\n", "\n\n.ifdef NATIVE_DKIM"),),
     "router": (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exim_dkim.crypto import PrivateKey, load_private_key
 from exim_dkim.dkim.sign import SigningRequest, sign
+from exim_dkim.domainkeys import sign as domainkeys
 from exim_dkim.hashing import BodyHasher
 from exim_dkim.keyrecord import format_key_record
 from exim_dkim.message import parse_message
@@ -69,6 +70,18 @@ def signed(
     return sign(parsed.fields, body_hash.digest(), request, private_key(key)) + text
 
 
+def domainkeys_signed(text: bytes, domain: str = "example.org", selector: str = "rsa") -> bytes:
+    """`text`, a message in wire form, with a DomainKeys signature on top."""
+    parsed = parse_message(text)
+    hasher = BodyHasher()
+    request = domainkeys.SigningRequest(Domain.parse(domain.encode()), Selector.parse(selector.encode()))
+    signing = domainkeys.MessageSigning(parsed.fields, request, private_key("rsa2048"))
+    signing.begin(hasher)
+    hasher.update(parsed.body)
+    hasher.finish()
+    return signing.field() + text
+
+
 def txt_data(text: str) -> str:
     """A TXT record's data as zone files and unbound want it: strings of at most 255 bytes."""
     return " ".join(f'"{part}"' for part in textwrap.wrap(text, 250, drop_whitespace=False))
@@ -90,8 +103,15 @@ RECORDS = {
     "rsa._domainkey.xn--mller-kva.example": key_record("rsa2048"),
     "rsa._domainkey.bank.example": key_record("rsa2048"),
     "rsa._domainkey.other.example": key_record("rsa1024"),
+    "example.org": "v=spf1 ?all",
+    "permitted.example": "v=spf1 ip4:127.0.0.1 -all",
+    "forbidden.example": "v=spf1 ip4:192.0.2.1 -all",
+    "explained.example": "v=spf1 -all exp=why.explained.example",
+    "why.explained.example": "%{i} may not send mail for %{d}",
+    "doubtful.example": "v=spf1 ~all",
+    "two.example": "v=spf1 all all:x",
 }
-BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example")
+BROKEN = ("broken._domainkey.example.org", "broken._domainkey.bank.example", "failing.example")
 SILENT = ("silent._domainkey.example.org",)
 RECORDS_ZONE = zone_text(RECORDS, BROKEN, SILENT)
 """What the look-up server of the tests knows."""

@@ -32,6 +32,10 @@ RECEIVERS = (
     "queued",
     "inet",
     "busy",
+    "all",
+    "lenient",
+    "forwarding",
+    "asking",
 )
 """The names that a receiver may have: the look-up server may read the spools of these."""
 
@@ -78,6 +82,7 @@ class World:
             spools = " : ".join(str(self.directory / exim / "spool") for exim in RECEIVERS)
             settings = {
                 "dns_zone_file": str(self.directory / "zone"),
+                "authserv_id": "rx.example",
                 "lookup_spool_directories": spools,
                 **(options or {}),
             }
