@@ -36,6 +36,7 @@ from exim_dkim.taglist import parse_tag_list
 from exim_dkim.words import parse_key
 from lookup_server.request import RequestError, RequestReader, parse_request
 from milter_server.packet import ProtocolError
+from tests.support import fuzzing_domainkeys as domainkeys
 from tests.support import fuzzing_milter, naive
 from tests.support.fuzzing_addresses import (
     HEADER_TOKENS,
@@ -244,6 +245,11 @@ TARGETS = (
     Target(
         "domain", Domain.parse, (ParseError,), [b"example.org", "bücher.example".encode()], [b".", b"-", b"_", b"xn--"]
     ),
+    Target("domainkeys signature", domainkeys.read_signature, (), domainkeys.SIGNATURES, domainkeys.TOKENS),
+    Target("domainkeys policy", domainkeys.read_policy, (ParseError,), domainkeys.POLICIES, domainkeys.TOKENS),
+    Target("domainkeys body", domainkeys.canonicalize, (), domainkeys.BODIES, [*_LINE_ENDS, b" ", b"\t", b"x", b"\0"]),
+    Target("domainkeys", domainkeys.judge, (), domainkeys.MESSAGES, domainkeys.TOKENS),
+    Target("dkim of 2005", domainkeys.judge_legacy, (), domainkeys.LEGACY, [*domainkeys.TOKENS, b"nowsp", b"l="]),
     Target("selector", Selector.parse, (ParseError,), [b"s2048", b"a.b"], [b".", b"-", b"_", b"xn--"]),
     Target("address", split_address, (ParseError,), [b"alice@example.org", b'"a@b"@example.org'], [b"@", b".", b'"']),
     Target("mailboxes", mailboxes, (ParseError,), MAILBOXES, MAILBOX_TOKENS),
