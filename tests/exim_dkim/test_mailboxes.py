@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import random
+import re
 from contextlib import suppress
+from email.errors import HeaderParseError, ObsoleteHeaderDefect
+from email.headerregistry import Address, HeaderRegistry
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +16,7 @@ from hypothesis import strategies as st
 from exim_dkim.errors import ParseError
 from exim_dkim.mailboxes import MAX_LOCAL, MAX_MAILBOXES, Group, Mailbox, parse_address_list
 
+HEADER = HeaderRegistry()
 ALICE = Mailbox(b"alice", b"example.org")
 BOB = Mailbox(b"bob", b"example.net")
 
@@ -155,3 +161,67 @@ def test_anything_is_read_or_refused(value: bytes) -> None:
             for mailbox in (address,) if isinstance(address, Mailbox) else address.mailboxes:
                 assert mailbox.domain
                 assert parse_address_list(mailbox.address) == (mailbox,)
+
+
+def standard_library(value: str) -> tuple[Mailbox | Group, ...] | None:
+    """What Python's own parser (email.headerregistry) makes of it; None when it finds a fault."""
+    with suppress(IndexError, HeaderParseError, AttributeError, TypeError, ValueError):  # some faults make it stumble
+        header: Any = HEADER("From", value)
+        if all(isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects):
+            groups = [(group.display_name, tuple(map(of_library, group.addresses))) for group in header.groups]
+            return tuple(Group(members) if name is not None else members[0] for name, members in groups)
+    return None
+
+
+def of_library(address: Address) -> Mailbox:
+    return Mailbox(address.username.encode(), address.domain.encode())
+
+
+def unquoted(mailbox: Mailbox) -> Mailbox:
+    if not mailbox.local.startswith(b'"'):
+        return mailbox
+    return mailbox._replace(local=re.sub(rb"\\(.)", rb"\1", mailbox.local[1:-1]))
+
+
+WORDS = [
+    *(["a@example.org", "<b@example.net>", "Joe <c.d@example.org>", ", "] * 4),
+    *(
+        "a",
+        "b.c",
+        "@",
+        "@example.org",
+        "<",
+        ">",
+        ",",
+        ";",
+        ":",
+        ".",
+        '"x y"',
+        '"q\\"r"@e.example',
+        "(c)",
+        "(c (d))",
+        " ",
+    ),
+    *("[192.0.2.1]", "friends: ", "friends:;", "<@x.example:a@b.example>", "a . b @ c . example", '"a"@b.example'),
+]
+
+
+def test_the_standard_library_reads_the_same() -> None:
+    draw = random.Random(5322)
+    read = 0
+    for _ in range(6000):
+        value = "".join(draw.choice(WORDS) for _ in range(draw.randint(1, 6)))
+        theirs = standard_library(value)
+        try:
+            ours = parse_address_list(value.encode())
+        except ParseError:
+            assert theirs is None, value
+            continue
+        if theirs is None:
+            continue
+        read += 1
+        plain = tuple(
+            unquoted(one) if isinstance(one, Mailbox) else Group(tuple(map(unquoted, one.mailboxes))) for one in ours
+        )
+        assert plain == theirs, value
+    assert read > 1000
