@@ -132,6 +132,8 @@ class MilterClient:
         """The next packet of the filter; `LostError` when it has closed the connection."""
         while not self._replies:
             try:
+                if self.socket.family != socket.AF_UNIX:  # filters write in pieces, too
+                    self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 data = self.socket.recv(65536)
             except ConnectionError:
                 data = b""
