@@ -49,8 +49,8 @@ end of a message (E:5m)."""
 PROGRESS_EVERY: Final = 5.0
 """Seconds between words of progress at the end of a message; Sendmail gives up after 10 without (R:10s)."""
 
-MAX_WAITING: Final = 512
-"""Packets that may wait for an answer before no more is read."""
+MAX_WAITING: Final = 256 * 1024
+"""Bytes that may wait for an answer to what came before; then no more is read until there is one."""
 
 log = logging.getLogger("milter_server")
 
@@ -69,7 +69,7 @@ class MilterConnection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_acknowledge", "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused", "_session",
-        "_stuck", "_task", "_transport", "deadline", "progress_at",
+        "_stuck", "_task", "_transport", "_waiting", "deadline", "progress_at",
     )  # fmt: skip
 
     def __init__(self, host: Host, filter: Filter, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,6 +84,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._began = False  # the filter knows of the client
         self._late = False  # the handler has run out of time
+        self._waiting = 0  # bytes received that nobody has looked at
         self._paused = False  # nothing is read
         self._stuck = False  # replies are not taken
         self.deadline = loop.time() + STALL
@@ -123,7 +124,8 @@ class MilterConnection(asyncio.BufferedProtocol):
             self._refuse(error)
             return
         if self._task or self._stuck:
-            if session.waiting > MAX_WAITING:
+            self._waiting += nbytes
+            if self._waiting > MAX_WAITING:
                 self._pause(True)
             return
         if not (begun and session.partial):  # a packet has to be complete in time, however it trickles in
@@ -185,7 +187,8 @@ class MilterConnection(asyncio.BufferedProtocol):
         self._flush()
         if self._handler and session.transaction is None:
             self._drop_handler()
-        if self._paused and session.waiting <= MAX_WAITING and not self._task and not self._stuck:
+        if self._waiting and not self._task and not self._stuck:
+            self._waiting = 0
             self._pause(False)
         if self._host.stopping:
             self.finish()

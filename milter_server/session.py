@@ -117,11 +117,6 @@ class Session:
         return self._reader.partial
 
     @property
-    def waiting(self) -> int:
-        """Packets that nobody has looked at, since an answer is awaited."""
-        return len(self._packets)
-
-    @property
     def idle(self) -> bool:
         """Whether no message is under way."""
         return self._place == _IDLE
