@@ -24,6 +24,7 @@ from milter_server.reply import PROGRESS
 from milter_server.response import ACCEPT, CONTINUE, REJECT, TEMPFAIL, Changes, Response
 from tests.support.milter_client import VERSION_2, LostError, MilterClient
 from tests.support.milter_world import MadeOf, Serving
+from tests.support.processes import wait_until
 
 FIELDS = [(b"From", b" alice@example.org"), (b"Subject", b" s")]
 PATIENCE = 20.0
@@ -79,13 +80,6 @@ class Acting(MadeOf):
     def ends(self) -> list[list[str]]:
         """How each message has ended."""
         return [handler.ends for handler in self.handlers if isinstance(handler, Recording)]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -276,7 +270,7 @@ def test_every_message_ends_once() -> None:
             mta.greet()
             mta.tell(Mail(b"<a@b>"))
             mta.flush()
-        wait_until(lambda: acting.clients.count("closed") == 2)
+        wait_until("both have gone", lambda: acting.clients.count("closed") == 2)
     assert acting.ends == [["abort"], ["end_of_message"], ["abort"], ["abort"], ["abort"], ["abort"], ["abort"]]
     assert acting.clients == ["connected", "closed"] * 2
 
@@ -319,7 +313,7 @@ def test_connections_that_end_anywhere(reset: bool) -> None:
                 if reset:
                     mta.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert_served(world)
-        wait_until(lambda: not world.server.connections)
+        wait_until("all have gone", lambda: not world.server.connections)
     assert all(len(ends) == 1 for ends in filter.ends)
     assert filter.clients.count("connected") == filter.clients.count("closed")
 
@@ -414,7 +408,7 @@ def test_an_mta_that_does_not_read_is_left() -> None:
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 pour(mta, b"".join(CONVERSATION[1:3]))
         assert_served(world)
-        wait_until(lambda: not world.server.connections)
+        wait_until("all have gone", lambda: not world.server.connections)
 
 
 def test_quitting() -> None:

@@ -99,14 +99,18 @@ class MilterClient:
             socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         )
         self.socket = socket.socket(family)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(address)
         self._reader = PacketReader()
         self._replies: list[Reply] = []
         self._unsent = b""
-        self.send(format_command(offer))
-        agreed = self.reply()
-        assert isinstance(agreed, Negotiation), agreed
+        try:
+            self.socket.settimeout(PATIENCE)
+            self.socket.connect(address)
+            self.send(format_command(offer))
+            agreed = self.reply()
+            assert isinstance(agreed, Negotiation), agreed
+        except BaseException:
+            self.socket.close()
+            raise
         self.agreed = agreed
         self._silent = {step for step, bit in UNANSWERED.items() if agreed.protocol & bit}
         self._left_out = {step for step, bit in UNWANTED.items() if agreed.protocol & bit}

@@ -53,7 +53,8 @@ class Serving:
             listening = socket.create_server(("127.0.0.1", 0))
             self.addresses.append(("127.0.0.1", listening.getsockname()[1]))
         listening.listen(1024)
-        return Listener(listening, str(self.addresses[-1]), local=path is not None)
+        inode = path.stat().st_ino if path is not None else 0
+        return Listener(listening, str(self.addresses[-1]), local=path is not None, inode=inode)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -63,7 +64,8 @@ class Serving:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        if self._thread.is_alive():
+            self.stop()
         self.join()
 
     def stop(self) -> None:
