@@ -19,7 +19,8 @@ from exim_dkim.config.spf import spf_policy
 from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.message import HeaderField
 from exim_dkim.resolver import Answer, Resolver
-from exim_dkim.senderid.evaluate import SenderIdVerdict, evaluate
+from exim_dkim.senderid.evaluate import Identity, SenderIdVerdict, evaluate, find_identity
+from exim_dkim.senderid.pra import NoPra
 from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfPolicy
 from exim_dkim.system.authenticate import host_name
@@ -41,6 +42,7 @@ Examples:
   exim-dkim senderid message.eml --ip 192.0.2.1 --scope pra --scope mfrom \\
       --sender alice@example.org --helo mail.example.org
   exim-dkim senderid --spool 1xUw9H-00013Q-2i --trace
+  exim-dkim senderid message.eml --ip 192.0.2.1 --record "v=spf1 mx -all" --record "spf2.0/pra ?all"
   exim-dkim senderid message.eml --ip 192.0.2.1 --dns-zone example.org.zone --json
 \b
 Off a terminal each line has eight fields, separated by TABs: result, scope, the header
@@ -73,6 +75,9 @@ Exit status, by the last line:
     show_default=True,
     help="Judge who is responsible (pra) or MAIL FROM (mfrom); may be repeated.",
 )
+@click.option(
+    "--record", "records", multiple=True, metavar="TEXT", help="Take this for a record of the domain; may be repeated."
+)
 @click.option("--trace", is_flag=True, help="Show every DNS answer that was used, in order.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a scope.")
 @dns_options
@@ -85,6 +90,7 @@ def command(
     sender: str | None,
     helo: str | None,
     scopes: tuple[str, ...],
+    records: tuple[str, ...],
     trace: bool,
     as_json: bool,
     dns_zone: str | None,
@@ -110,8 +116,11 @@ def command(
             raise click.UsageError("--scope mfrom: name a --sender or a --helo name, or both")
         fields, envelope = read_header(str(file)), claimed
     resolver = Tracer(make_resolver(settings, dns_zone, dns_server))
+    wanted = [Scope(scope) for scope in dict.fromkeys(scopes)]
+    if records:
+        _pretend(resolver, [find_identity(fields, envelope, scope) for scope in wanted], records)
     judge = _Judge(fields, envelope, resolver, spf_policy(settings, host_name(settings)), settings)
-    verdicts = asyncio.run(judge.verdicts([Scope(scope) for scope in dict.fromkeys(scopes)]))
+    verdicts = asyncio.run(judge.verdicts(wanted))
     _tell(verdicts, resolver.answers if trace else None, as_json)
     click.get_current_context().exit(STATUSES[verdicts[-1].result])
 
@@ -125,6 +134,13 @@ def _queued(settings: Settings, message_id: str, claimed: Envelope) -> tuple[Seq
     fields, found = queued_message(settings, message_id)
     sender = found.sender if claimed.sender is None else claimed.sender
     return fields, Envelope(claimed.client or found.client, claimed.helo or found.helo, sender)
+
+
+def _pretend(resolver: Tracer, identities: Sequence[Identity | NoPra], records: Sequence[str]) -> None:
+    """Let these be the records of every domain that is judged."""
+    for identity in identities:
+        if isinstance(identity, Identity):
+            resolver.pretend(identity.domain.decode("utf-8", "replace"), *map(_bytes, records))
 
 
 class _Judge(NamedTuple):

@@ -151,10 +151,10 @@ class Tracer:
         """All that were used so far, in order."""
         return list(self._answers.values())
 
-    def pretend(self, domain: str, record: bytes) -> None:
-        """Let this be the only TXT record of `domain`."""
+    def pretend(self, domain: str, *records: bytes) -> None:
+        """Let these be all TXT records of `domain`."""
         question = Question(domain.removesuffix(".").lower(), RecordType.TXT)
-        self._answers[question] = Answer(question, (record,), detail="--record")
+        self._answers[question] = Answer(question, records, detail="--record")
 
     async def resolve(self, *questions: Question) -> Sequence[Answer]:
         """The answers, in the order asked."""

@@ -72,7 +72,7 @@ async def evaluate(
     MFROM does not look at the fields; a null or unknown reverse-path is postmaster at the HELO name, as with SPF.
     `spf1`: whether a `v=spf1` record stands in for one of Sender ID. `clock` as in `spf.evaluate`.
     """
-    found = _identity(fields, envelope, scope)
+    found = find_identity(fields, envelope, scope)
     if isinstance(found, NoPra):
         reason = SenderIdReason.NO_CLIENT if envelope.client is None else found.reason
         return SenderIdVerdict(reason, scope, field=found.field.decode(), detail=printable_line(found.detail))
@@ -90,7 +90,7 @@ async def evaluate(
     return _verdict(verdict, scope, found)
 
 
-class _Identity(NamedTuple):
+class Identity(NamedTuple):
     """The address to be judged, and the header field that gave it, if one did."""
 
     local: bytes
@@ -98,18 +98,19 @@ class _Identity(NamedTuple):
     field: bytes
 
 
-def _identity(fields: Sequence[HeaderField], envelope: Envelope, scope: Scope) -> _Identity | NoPra:
+def find_identity(fields: Sequence[HeaderField], envelope: Envelope, scope: Scope) -> Identity | NoPra:
+    """What is judged, or why there is nothing to judge."""
     if scope is Scope.PRA:
         pra = find_pra(fields)
-        return pra if isinstance(pra, NoPra) else _Identity(pra.local, pra.domain.encode(), pra.field)
+        return pra if isinstance(pra, NoPra) else Identity(pra.local, pra.domain.encode(), pra.field)
     # RFC 7208 §2.4, which RFC 4406 §4 refers to
     if not envelope.sender:
-        return _Identity(b"", envelope.helo, b"")
+        return Identity(b"", envelope.helo, b"")
     local, _, domain = envelope.sender.rpartition(b"@")
-    return _Identity(local, domain, b"")
+    return Identity(local, domain, b"")
 
 
-def _verdict(verdict: SpfVerdict, scope: Scope, about: _Identity) -> SenderIdVerdict:
+def _verdict(verdict: SpfVerdict, scope: Scope, about: Identity) -> SenderIdVerdict:
     reason = SenderIdReason[verdict.reason.name]
     if scope is Scope.PRA and verdict.reason is SpfReason.NXDOMAIN:
         reason = SenderIdReason.PRA_NXDOMAIN

@@ -96,6 +96,15 @@ def test_json(zone: Path) -> None:
     }
 
 
+def test_records_that_are_not_published(zone: Path) -> None:
+    arguments = ("senderid", "-", "--dns-zone", zone, "--ip", "192.0.2.7", "--record", "v=spf1 -all")
+    assert rows(run_cli(*arguments, stdin=MESSAGE).stdout)[0][0] == "fail"
+    both = run_cli(*arguments, "--record", "spf2.0/pra ip4:192.0.2.7 -all", "--trace", stdin=MESSAGE)
+    assert rows(both.stdout)[0][:3] == ["pass", "pra", "sender"]
+    assert rows(both.stdout)[1][3] == '"v=spf1 -all"; "spf2.0/pra ip4:192.0.2.7 -all"'
+    assert rows(run_cli(*arguments, stdin=b"Subject: nobody\n").stdout)[0][0] == "permerror"
+
+
 def test_without_records_for_spf(zone: Path, tmp_path: Path) -> None:
     file = tmp_path / "conf"
     file.write_text("senderid_spf1 = false\n")
