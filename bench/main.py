@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import engine, expansion, filter, report, server, timing
+from bench import domainkeys, engine, expansion, filter, report, server, timing
 from bench.opendkim import PeerMissingError
 
 SECTIONS: dict[str, Callable[[int], report.Section]] = {
     "engine": engine.measure,
+    "domainkeys": domainkeys.measure,
     "server": server.measure,
     "filter": filter.measure,
     "expansion": expansion.measure,

@@ -245,7 +245,10 @@ def _remove_blanks(text: bytes) -> bytes:
     mark = next((mark for mark in _MARKS if mark not in text), None)
     if mark is None:  # hostile or binary
         return CRLF.join([line.translate(None, _WHITE_SPACE) for line in text.split(CRLF)])
-    return text.replace(CRLF, mark).translate(None, _WHITE_SPACE).replace(mark, CRLF)
+    marked = text.replace(CRLF, mark)
+    if b" " in marked or b"\t" in marked or b"\r" in marked or b"\n" in marked:
+        return marked.translate(None, _WHITE_SPACE).replace(mark, CRLF)
+    return text  # such as an attachment in base64
 
 
 def simple_field(field: HeaderField) -> bytes:

@@ -6,6 +6,7 @@
 #   sign HC/BC DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> ok LEN \n FIELD (without the final CRLF)
 #   domainkeys CANON DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> the same, for a DomainKey-Signature
 #   canonicalize CANON NAMES LEN \n MESSAGE                -> ok LEN \n what DomainKeys hashes; CANON is simple or nofws
+#   time COUNT LEN \n MESSAGE                              -> ok SECONDS \n: CPU time of one of COUNT verifications, all good
 # NAMES are separated by colons and signed as often as named; "-" leaves the choice to Mail::DKIM, or means no h=. Keys
 # come from memory. A message may have DKIM and DomainKeys signatures, which are judged in the order of the header.
 use strict;
@@ -15,6 +16,7 @@ use Mail::DKIM::DkSignature;
 use Mail::DKIM::Signer;
 use Mail::DKIM::Verifier;
 use Mail::DKIM::PrivateKey;
+use Time::HiRes qw(clock);
 
 my %records;
 
@@ -122,6 +124,19 @@ sub run_canonicalize {
     return;
 }
 
+sub run_time {
+    my ( $count, $message ) = @_;
+    my $start = clock();
+    for ( 1 .. $count ) {
+        my $verifier = Mail::DKIM::Verifier->new;
+        $verifier->PRINT($message);
+        $verifier->CLOSE;
+        $verifier->result eq 'pass' or die $verifier->result_detail, "\n";
+    }
+    printf "ok %.9f\n", ( clock() - $start ) / $count;
+    return;
+}
+
 binmode STDIN;
 binmode STDOUT;
 $| = 1;
@@ -149,6 +164,9 @@ while ( my $line = <STDIN> ) {
     }
     elsif ( $command eq 'canonicalize' ) {
         run_canonicalize( @words[ 0 .. 1 ], read_blob( $words[2] ) );
+    }
+    elsif ( $command eq 'time' ) {
+        run_time( $words[0], read_blob( $words[1] ) );
     }
     else {
         die "unknown command: $command\n";
