@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from exim_dkim.config.settings import Settings
+from exim_dkim.spf import preload as preload_spf
 from exim_dkim.system.files import read_configuration
 from exim_dkim.system.listeners import Listener, close_listeners, open_listeners
 from exim_dkim.system.logs import configure_log
@@ -34,6 +35,7 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
         write_pid_file(settings)
         if account is not None:
             preload(("lookup_server",))
+        preload_spf()
         drop_privileges(account)
         asyncio.run(_serve(settings, read, listeners))
     finally:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError, EximDkimError
+from exim_dkim.spf import preload as preload_spf
 from exim_dkim.system.authenticate import Authenticator, policies
 from exim_dkim.system.dns import open_resolver
 from exim_dkim.system.listeners import Listener, SocketOptions, Wanted, close_listeners, inherited_listeners, listen
@@ -64,6 +65,7 @@ def start(read: Read, *, name: str, foreground: bool, warnings: Sequence[str] = 
             log.warning("running as root; name a user with -u (user = NAME)")
         if account is not None:
             preload(("milter_server",))
+        preload_spf()
         drop_privileges(account)
         return _serve(programme, services, read, starter)
     except EximDkimError as error:

@@ -11,6 +11,10 @@ from exim_dkim.spf.record import MAX_RECORD, Fault, Record, Select, parse_record
 MAX_KEPT: Final = 4 << 20
 """How much text of TXT records is kept, in bytes; what is made of it takes about forty times that at the very worst."""
 
+MAX_TERM: Final = 300
+MAX_ODD: Final = 1024
+"""How long a term, and all of them, may be where pyspf has to tell what they mean: it can be made to take its time."""
+
 Compiled = Record | Fault | None
 """What the records of a domain come to; None when only pyspf can tell, and not before it evaluates them."""
 
@@ -22,6 +26,9 @@ class RecordCache:
         self._kept: dict[tuple[Select, Sequence[bytes]], Compiled] = {}
         self._size = 0
         self._longest = longest
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def get(self, records: Sequence[bytes], select: Select) -> Compiled:
         """What the TXT records of a domain come to."""
@@ -53,7 +60,14 @@ def compile_records(records: Sequence[bytes], select: Select) -> Compiled:
     plain = parse_record(text)
     if plain is not None:
         return plain
+    longest = max(map(len, text.split(" ")))
+    if longest > MAX_TERM:
+        return Fault(SpfReason.BAD_SYNTAX, f"a term of {longest} characters; the limit is {MAX_TERM}")
     from exim_dkim.spf.pyspf import syntax_fault
 
     wrong = syntax_fault(text)
-    return None if wrong is None else Fault(SpfReason.BAD_SYNTAX, wrong)
+    if wrong is not None:
+        return Fault(SpfReason.BAD_SYNTAX, wrong)
+    if len(text) > MAX_ODD:
+        return Fault(SpfReason.RECORD_TOO_LONG, f"{len(text)} bytes; the limit for an unusual record is {MAX_ODD}")
+    return None

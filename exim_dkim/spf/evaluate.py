@@ -25,8 +25,8 @@ from exim_dkim.spf.walk import Clock, Stop, Walk
 if TYPE_CHECKING:
     from exim_dkim.spf.pyspf import Query
 
-MAX_LOCAL_PART = 512
-"""Longest local part that is evaluated, in bytes; RFC 5321 §4.5.3.1.1 permits 64."""
+MAX_LOCAL_PART = 128
+"""So much of a local part is evaluated, in bytes; RFC 5321 §4.5.3.1.1 permits 64."""
 
 
 def preload() -> None:

@@ -18,9 +18,9 @@ from typing import Any, Final
 from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.spf.record import MAX_NAME, MAX_NAMES, MAX_RECORD, Select, select_spf1
+from exim_dkim.spf.record import MAX_NAMES, MAX_RECORD, MAX_TEXT, Select, ends_in_label, select_spf1
 from exim_dkim.spf.verdict import SpfPolicy
-from exim_dkim.spf.walk import is_name
+from exim_dkim.spf.walk import is_name, shortened
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # an escape in a docstring of pyspf, which newer Pythons complain of
@@ -79,6 +79,7 @@ class Query(spf.query):  # type: ignore[misc]
         self.missing: list[Question] = []
         self.fault: PermanentFault | TemporaryFault | None = None
         self.nxdomain = False
+        self._places: list[tuple[str, str]] = []
         self._known = known
         self._policy = policy
         self._select = select
@@ -226,22 +227,28 @@ class Query(spf.query):  # type: ignore[misc]
         return False
 
     def expand(self, s: str, stripdot: bool = True) -> str:
-        """The text with its macros expanded; a domain is shortened from the left until DNS can hold it."""
+        """The text with its macros expanded."""
         result = str(super().expand(s, stripdot))
-        while stripdot and len(result) > MAX_NAME and "." in result:
-            result = result.partition(".")[2]
-        return result
+        return shortened(result) if stripdot else result
+
+    def expand_domain(self, arg: str) -> str:
+        """A domain-spec with its macros expanded; pyspf's own test of how it ends takes quadratic time."""
+        end = max([found.end() for found in spf.RE_CHAR.finditer(arg)], default=0)
+        if end < len(arg) and not ends_in_label(arg[end:]):
+            raise spf.PermError("Invalid domain found (use FQDN)", arg)
+        return self.expand(arg)
 
     def get_explanation(self, spec: str) -> str:
-        """Only where it is; `explain` fetches it."""
-        return f"{spec}\0{self.d}"
+        """Only where it is, as a number; `explain` fetches it."""
+        self._places.append((spec, self.d))
+        return str(len(self._places) - 1)
 
     def explain(self, pending: str) -> str:
         """The explanation that `check` has found the place of; empty when there is none. See `missing`."""
-        spec, self.d = pending.split("\0")
+        spec, self.d = self._places[int(pending)]
         try:
             records = self.dns(spec, "TXT", ignore_void=True)
-            if len(records) == 1 and len(records[0]) <= MAX_RECORD:
+            if len(records) == 1 and len(records[0]) <= MAX_TEXT:
                 return self.expand(records[0].decode("ascii"), stripdot=False)
         except (spf.PermError, spf.TempError, ValueError, IndexError):
             pass  # RFC 7208 §6.2: as if there was no exp=

@@ -17,6 +17,8 @@ from exim_dkim.spf.macros import DOMAIN_LETTERS, MacroString, parse_macros
 _VERSION: Final = b"v=spf1"
 MAX_RECORD: Final = 4096
 """Longest record that is evaluated, in bytes. RFC 7208 §3.4 wants 450; real ones reach two thousand."""
+MAX_TEXT: Final = 1024
+"""Longest explanation that is looked at, in bytes; what SMTP can carry is shorter."""
 MAX_NAME: Final = 253
 """Longest name that is asked for (RFC 7208 §7.3)."""
 MAX_NAMES: Final = 10
@@ -144,7 +146,9 @@ def _with_modifiers(terms: tuple[Term, ...], modifiers: dict[str, str]) -> Recor
 
 def _is_plain_modifier(name: str, value: str) -> bool:
     """Whether it is one that is known, or one to be ignored."""
-    return name in _ONCE or ("%" not in value and name.lower() not in _ONCE)  # pyspf knows them in lower case only
+    if name.lower() in _ONCE:
+        return name in _ONCE  # pyspf does not know them in capitals
+    return "%" not in value or parse_macros(value, DOMAIN_LETTERS) is not None
 
 
 def _parse_mechanism(written: str) -> Term | None:
@@ -201,13 +205,17 @@ def parse_target(text: str) -> Target | None:
     """
     if not text.isprintable() or not text.isascii():
         return None
-    if not text.endswith("}"):
-        top = text.removesuffix(".").rpartition(".")
-        if not top[1] or not _TOP.fullmatch(top[2]) or top[2].isdigit():
-            return None
+    if not text.endswith("}") and not ends_in_label(text):
+        return None
     if "%" not in text:
         return Target(text.removesuffix("."))
     template = parse_macros(text, DOMAIN_LETTERS)
     if not template or (text.endswith("}") and isinstance(template[-1], str)):
         return None
     return Target("", template)
+
+
+def ends_in_label(text: str) -> bool:
+    """Whether a domain-spec ends in a dot and a top-level label (RFC 7208 §7.1)."""
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    return bool(dot) and not label.isdigit() and _TOP.fullmatch(label) is not None

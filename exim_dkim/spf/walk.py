@@ -22,7 +22,7 @@ from exim_dkim.spf.macros import TEXT_LETTERS, MacroString, expand_macros, parse
 from exim_dkim.spf.record import (
     MAX_NAME,
     MAX_NAMES,
-    MAX_RECORD,
+    MAX_TEXT,
     Fault,
     Kind,
     Record,
@@ -46,6 +46,13 @@ def is_name(name: str) -> bool:
     """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
     labels = name.split(".")
     return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64
+
+
+def shortened(name: str) -> str:
+    """The name without its first labels, as many as make it fit into DNS (RFC 7208 §7.3)."""
+    if len(name) <= MAX_NAME:
+        return name
+    return name[-MAX_NAME - 1 :].partition(".")[2]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -315,11 +322,9 @@ class Walk:
         return expand_macros(string, lambda letter: domain if letter == "d" else self._value(letter))
 
     async def _expand(self, target: Target, domain: str) -> str:
-        """The domain that a template gives, shortened from the left until DNS can hold it (RFC 7208 §7.3)."""
+        """The domain that a template gives."""
         assert target.template is not None
-        name = (await self._fill_in(target.template, domain)).removesuffix(".")
-        while len(name) > MAX_NAME and "." in name:
-            name = name.partition(".")[2]
+        name = shortened((await self._fill_in(target.template, domain)).removesuffix("."))
         if not name:
             raise Stop(SpfReason.BAD_SYNTAX, "macros give an empty domain")
         return name
@@ -332,7 +337,7 @@ class Walk:
             if question is None:
                 return
             records = (self.known.get(question) or await self._answer(question)).records
-            if len(records) != 1 or len(records[0]) > MAX_RECORD or not records[0].isascii():
+            if len(records) != 1 or len(records[0]) > MAX_TEXT or not records[0].isascii():
                 return
             template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
             if template is None:

@@ -51,6 +51,7 @@ from tests.support.fuzzing_addresses import (
 )
 from tests.support.fuzzing_milter import CONVERSATIONS, PACKETS, REPLIES
 from tests.support.fuzzing_milter import TOKENS as MILTER_TOKENS
+from tests.support.fuzzing_spf import SPF_TOKENS, judge_record, spf_records
 from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
 from transport_wrapper.arguments import UsageError, parse_arguments
@@ -263,6 +264,7 @@ TARGETS = (
     Target("public key", partial(load_public_key, "rsa"), (KeyFormatError,), _PUBLIC_KEYS, _DER_TOKENS),
     Target("expansion", _expand, (ExpansionError,), _EXPANSIONS, _EXPANSION_TOKENS),
     Target("values in expansions", expand_mail, (), VALUES, TOKENS),
+    Target("SPF record", judge_record, (), spf_records(), SPF_TOKENS),
     Target("list", split_list, (), [b"a:b::c", b"<, a, b", b"<\\n a\nb"], [b":", b"::", b"<;", b"<,", b" ", b"\n"]),
     Target(
         "configuration",
