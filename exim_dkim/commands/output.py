@@ -94,10 +94,14 @@ def warn(text: str) -> None:
 
 
 class TableWriter:
-    """Rows as they come: at once as TAB-separated lines, or in tables of `TABLE_ROWS` on a terminal."""
+    """Rows as they come: at once as TAB-separated lines, or in tables of `TABLE_ROWS` on a terminal.
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    `upright`: a terminal shows each row as a list of names and values, for few rows with too many columns.
+    """
+
+    def __init__(self, columns: Sequence[Column], upright: bool = False) -> None:
         self._columns = columns
+        self._upright = upright
         self._rows: list[tuple[str, ...]] = []
         self._terminal = is_terminal()
 
@@ -117,7 +121,7 @@ class TableWriter:
     def flush(self) -> None:
         """Show the rows that wait."""
         if self._rows:
-            _show_table(self._columns, self._rows)
+            (_show_lists if self._upright else _show_table)(self._columns, self._rows)
             self._rows = []
 
 
@@ -132,3 +136,19 @@ def _show_table(columns: Sequence[Column], rows: Iterable[tuple[str, ...]]) -> N
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console().print(table)
+
+
+def _show_lists(columns: Sequence[Column], rows: Iterable[tuple[str, ...]]) -> None:
+    """A list for each row, without what is not there (`-`)."""
+    from rich.table import Table
+    from rich.text import Text
+
+    for row in rows:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for column, cell in zip(columns, row, strict=True):
+            if cell != "-":
+                table.add_row(column.title, Text(cell, style=STYLES.get(cell, "")))
+        console().print(table)
+        console().print()

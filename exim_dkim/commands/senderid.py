@@ -168,7 +168,7 @@ def _tell(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer] | None,
 
 
 def _show(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer]) -> None:
-    table = TableWriter(COLUMNS)
+    table = TableWriter(COLUMNS, upright=True)
     for verdict in verdicts:
         detail = f" ({verdict.detail})" if verdict.detail else ""
         table.add(

@@ -165,7 +165,7 @@ class Tracer:
 
 
 def _show(verdicts: Sequence[SpfVerdict]) -> None:
-    table = TableWriter(COLUMNS)
+    table = TableWriter(COLUMNS, upright=True)
     for verdict in verdicts:
         detail = f" ({verdict.detail})" if verdict.detail else ""
         table.add(

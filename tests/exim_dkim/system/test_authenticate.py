@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from exim_dkim.authentication import Authentication, Method
+from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
 from exim_dkim.dkim.verify import Verdict
 from exim_dkim.envelope import Envelope, parse_client
@@ -135,6 +136,14 @@ def test_spf_before_there_is_a_message() -> None:
     assert asyncio.run(authenticator.spf(ENVELOPE)).domain == "example.org"
     assert asyncio.run(authenticator.spf(ENVELOPE._replace(sender=b""))).domain == "mail.example.org"
     assert asyncio.run(authenticator.helo(ENVELOPE)).domain == "mail.example.org"
+
+
+def test_whether_spf_records_stand_in_for_those_of_sender_id() -> None:
+    for text, reason in ((b"", SenderIdReason.MATCHED_PASS), (b"senderid_spf1 = false\n", SenderIdReason.NO_RECORD)):
+        judged_by = policies(parse_configuration(text))
+        authenticator = Authenticator(MemoryResolver(SPF), judged_by, lambda: NOW)
+        fields = parse_message(MESSAGE).fields
+        assert asyncio.run(authenticator.senderid(fields, ENVELOPE)).reason is reason
 
 
 class Slow(MemoryResolver):
