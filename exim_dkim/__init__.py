@@ -1,6 +1,6 @@
 """Sender authentication for mail servers: the engine of exim-dkim.
 
-From here, without importing more than is used: `verify`, `verify_blocking`, `sign` (api.py); the resolvers
+From here, without importing more than is used: `verify`, `authenticate`, `sign` (api.py); the resolvers
 `MemoryResolver` and `DnsResolver` behind the `Resolver` protocol; `VerificationPolicy`; and what comes back, `Verdict`
 with its `DkimReason` and `DkimResult`. ARCHITECTURE.md has the map of the modules.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exim_dkim.api import sign, verify, verify_blocking
+    from exim_dkim.api import authenticate, sign, verify, verify_blocking
+    from exim_dkim.authentication import Authentication, Method, authentication_results
     from exim_dkim.dkim.verify import Verdict
     from exim_dkim.errors import ConfigurationError, EximDkimError, KeyFormatError, ParseError, SigningError
     from exim_dkim.memory import MemoryResolver
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from exim_dkim.system.dns import DnsResolver
 
 _HOMES = {
-    "exim_dkim.api": ("sign", "verify", "verify_blocking"),
+    "exim_dkim.api": ("authenticate", "sign", "verify", "verify_blocking"),
+    "exim_dkim.authentication": ("Authentication", "Method", "authentication_results"),
     "exim_dkim.dkim.verify": ("Verdict",),
     "exim_dkim.errors": ("ConfigurationError", "EximDkimError", "KeyFormatError", "ParseError", "SigningError"),
     "exim_dkim.memory": ("MemoryResolver",),
@@ -33,6 +35,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Answer",
+    "Authentication",
     "ConfigurationError",
     "DkimReason",
     "DkimResult",
@@ -40,6 +43,7 @@ __all__ = [
     "EximDkimError",
     "KeyFormatError",
     "MemoryResolver",
+    "Method",
     "ParseError",
     "Question",
     "RecordType",
@@ -48,6 +52,8 @@ __all__ = [
     "Trouble",
     "Verdict",
     "VerificationPolicy",
+    "authenticate",
+    "authentication_results",
     "sign",
     "verify",
     "verify_blocking",

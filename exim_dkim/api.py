@@ -1,4 +1,4 @@
-"""The engine for other programs: verify a message, sign a message (README, "Python API").
+"""The engine for other programs: verify, authenticate, sign a message (README, "Python API").
 
 DNS, policy and clock are arguments; nothing here reads a file or asks the time. A message is bytes with CRLF or LF line
 ends (`message.to_wire`).
@@ -6,9 +6,10 @@ ends (`message.to_wire`).
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from exim_dkim.authentication import Authentication, Method
 from exim_dkim.canonical import BODY_CANONICALIZATIONS
 from exim_dkim.config.options import DEFAULT_SIGN_HEADERS
 from exim_dkim.crypto import load_private_key
@@ -16,12 +17,16 @@ from exim_dkim.dkim import verify as _verify
 from exim_dkim.dkim.sign import SigningRequest, choose_names
 from exim_dkim.dkim.sign import sign as _sign
 from exim_dkim.dkim.verify import Verdict
+from exim_dkim.envelope import Envelope, parse_client
 from exim_dkim.errors import SigningError
 from exim_dkim.hashing import BodyHasher
-from exim_dkim.message import parse_message, to_wire
+from exim_dkim.message import Message, parse_message, to_wire
 from exim_dkim.names import Domain, Selector, split_address
 from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Resolver
+
+if TYPE_CHECKING:
+    from exim_dkim.system.authenticate import Authenticator, Policies
 
 _POLICY = VerificationPolicy()
 
@@ -44,6 +49,47 @@ def verify_blocking(
     from exim_dkim.system.blocking import run
 
     return run(verify(message, resolver, now=now, policy=policy))
+
+
+def authenticate(
+    message: bytes,
+    resolver: Resolver,
+    *,
+    now: float,
+    client: str | None = None,
+    helo: str = "",
+    sender: str | None = None,
+    policies: Policies | None = None,
+) -> Coroutine[Any, Any, Authentication]:
+    """To be awaited: what all methods say of `message`. `authentication_results` makes a header field of it.
+
+    `client` is the address of the host that brought it, `helo` and `sender` what it said (the null sender is empty).
+    With a client there are SPF of the sender and Sender ID; DKIM always; DomainKeys when `policies` accept SHA-1. `now`
+    is in seconds since the epoch. Raises `ParseError` for a client that is no address; nothing for what is in the
+    message or in DNS.
+    """
+    from exim_dkim.system.authenticate import Authenticator, Policies
+
+    policies = policies or Policies()
+    methods = [Method.DKIM]
+    if policies.domainkeys.accept_sha1:
+        methods.append(Method.DOMAINKEYS)
+    if client is not None:
+        methods += [Method.SPF, Method.SENDERID]
+    address = None if client is None else parse_client(client.encode())
+    envelope = Envelope(address, helo.encode(), None if sender is None else sender.encode())
+    authenticator = Authenticator(resolver, policies, lambda: now)
+    return _authenticate(authenticator, parse_message(to_wire(message)), envelope, methods)
+
+
+async def _authenticate(
+    authenticator: Authenticator, message: Message, envelope: Envelope, methods: Sequence[Method]
+) -> Authentication:
+    begun = await authenticator.begin(message.fields, envelope, methods)
+    if begun.wants_body:
+        for chunk in message.body_chunks():
+            begun.update(chunk)
+    return begun.finish()
 
 
 def sign(

@@ -28,10 +28,12 @@ QUERIES: Final = {
     "dkim": (1, 1),
     "domainkeys": (1, 1),
     "senderid": (0, 1),
-    "spf": (0, 0),
+    "spf": (0, 1),
     "dmarc": (0, 0),
     "arc": (0, 0),
-    "authres": (0, 0),
+    "authres": (0, 6),
+    "forged": (0, 0),
+    "foreign": (0, 0),
     "all": (0, 0),
     "json": (0, 0),
     "sign": (0, 0),
@@ -39,7 +41,13 @@ QUERIES: Final = {
     "version": (0, 0),
     "stats": (0, 0),
 }
-SENDERID_IDENTITIES: Final = ("pra", "mfrom")
+# What the words may be that need not be there; anything else is the file.
+OPTIONAL: Final = {
+    "spf": ("helo",),
+    "senderid": ("pra", "mfrom"),
+    "authres": ("dkim", "domainkeys", "spf", "spf_helo", "senderid", "senderid_mfrom"),
+}
+PREFIXES: Final = ("why", "smtp")
 PIECE: Final = 1 << 16
 
 STATUSES: Final = {
@@ -61,13 +69,16 @@ Examples:
   exim-dkim lookup dkim example.org message.eml
   exim-dkim lookup why dkim alice@example.org - < message.eml
   exim-dkim lookup json message.eml | jq .
+  exim-dkim lookup spf --ip 192.0.2.1 --sender alice@example.org
+  exim-dkim lookup authres message.eml --ip 192.0.2.1 --sender alice@example.org
   exim-dkim lookup ping
   exim-dkim lookup --socket inet:127.0.0.1:8892 version
   exim-dkim lookup why dkim example.org /var/spool/exim4/input/1xUw9H-00013Q-2i-H
 \b
-Queries: dkim KEY, domainkeys KEY, senderid [pra|mfrom], spf, dmarc, arc, authres, all,
-json, sign, ping, version, stats; `why` before one of them tells the reason. KEY is a
-domain or an identity (user@domain). Which of them a server knows depends on its version.
+Queries: dkim KEY, domainkeys KEY, spf [helo], senderid [pra|mfrom], dmarc, arc, authres
+[METHOD]..., forged, foreign, all, json, sign, ping, version, stats; `why` before one of
+them tells the reason, `smtp` the text for an SMTP reply. KEY is a domain or an identity
+(user@domain). Which of them a server knows depends on its version.
 \b
 Exit status, by the word that the reply is, or with `why` begins with:
   0   good or pass, or any reply that is not a verdict
@@ -89,6 +100,9 @@ Exit status, by the word that the reply is, or with `why` begins with:
 @click.option(
     "--set", "values", multiple=True, metavar="NAME=VALUE", help="A value for the request, such as sender_address=a@b."
 )
+@click.option("--ip", "client", metavar="ADDRESS", help="The client's address (sender_host_address).")
+@click.option("--sender", metavar="ADDRESS", help='What it said with MAIL FROM; "" is the null sender.')
+@click.option("--helo", metavar="NAME", help="What it said with HELO or EHLO (sender_helo_name).")
 @click.option(
     "--verify/--no-verify",
     default=True,
@@ -102,6 +116,9 @@ def command(
     query: tuple[str, ...],
     socket_text: str | None,
     values: tuple[str, ...],
+    client: str | None,
+    sender: str | None,
+    helo: str | None,
     verify: bool,
     timeout: int,
     config: str | None,
@@ -115,6 +132,8 @@ def command(
     words, file = split_arguments(query)
     address = server_address(socket_text, config, macros)
     pairs = {"control": "dkim_verify"} if verify else {}
+    envelope = {"sender_host_address": client, "sender_address": sender, "sender_helo_name": helo}
+    pairs |= {name: value for name, value in envelope.items() if value is not None}
     for text in values:
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
@@ -135,17 +154,17 @@ def command(
 def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], str | None]:
     """The words of the query and the file; `UsageError` when they do not go together."""
     rest = list(arguments)
-    words = [rest.pop(0)] if rest[0] == "why" else []
+    words = [rest.pop(0)] if rest[0] in PREFIXES else []
     if not rest:
-        raise click.UsageError("why needs a query, as in: why dkim example.org")
+        raise click.UsageError(f"{words[0]} needs a query, as in: why dkim example.org, smtp spf")
     name = rest.pop(0)
     if name not in QUERIES:
-        raise click.UsageError(f"{name!r} is no query; there are: {', '.join(QUERIES)}, and why before one of them")
+        raise click.UsageError(
+            f"{name!r} is no query; there are: {', '.join(QUERIES)}, and why or smtp before one of them"
+        )
     fewest, most = QUERIES[name]
     words.append(name)
-    if name == "senderid" and rest and rest[0] not in SENDERID_IDENTITIES:
-        most = 0
-    while rest and most:
+    while rest and most and (name not in OPTIONAL or rest[0] in OPTIONAL[name]):
         words.append(rest.pop(0))
         fewest, most = fewest - 1, most - 1
     if fewest > 0:
@@ -220,6 +239,6 @@ def show_reply(reply: str, explained: bool) -> None:
 
         console().print(Text(text, style=STYLES[text]))
     else:
-        say(text)
+        say(text.replace("\n\t", "\n    "))  # a folded field
     word = text.partition(":")[0] if explained else text
     click.get_current_context().exit(STATUSES.get(word, ExitStatus.OK))

@@ -1,4 +1,4 @@
-"""`exim-dkim verify`: the DKIM signatures of stored messages (RFC 6376 §6), each with its reason.
+"""`exim-dkim verify`: the DKIM signatures of stored messages (RFC 6376 §6), each with its reason, and the others.
 
 Messages are streamed: header, then body in chunks. An mbox of any size needs little memory.
 """
@@ -14,19 +14,21 @@ from typing import NamedTuple
 
 import click
 
+from exim_dkim.authentication import Method
 from exim_dkim.commands.arguments import EpochType, config_option, define_option, dns_options, json_text
-from exim_dkim.commands.breakage import UNEXPLAINED, Circumstances, explain
+from exim_dkim.commands.breakage import Circumstances, explain
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
-from exim_dkim.commands.output import Column, TableWriter, note, printable, say
+from exim_dkim.commands.output import Column, TableWriter, note, say
 from exim_dkim.commands.progress import ProgressBar
-from exim_dkim.config.verification import verification_policy
-from exim_dkim.dkim.verify import Verdict, verify_header
+from exim_dkim.commands.spf import ClientType
+from exim_dkim.commands.verify_report import ERROR, Report, report_object, report_rows
+from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.errors import ParseError
 from exim_dkim.message import parse_header
-from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Resolver
+from exim_dkim.system.authenticate import Authenticator, Policies, policies
 from exim_dkim.system.mailbox import QUOTINGS, STDIN, StoredMessage, read_messages, size_of
 from exim_dkim.words import Key, Word, dkim_word, parse_key
 
@@ -37,8 +39,6 @@ COLUMNS = (
     Column("s=", fold=True),
     Column("reason", fold=True),
 )
-ERROR = "error"
-
 WINDOW = 32
 """Messages that may wait for DNS at once."""
 
@@ -51,49 +51,36 @@ Examples:
   exim-dkim verify --key example.org ~/Maildir /var/mail/alice
   exim-dkim verify --quiet /var/spool/exim4/input
   exim -Mvc 1xUw9H-00013Q-2i | exim-dkim verify - --json
+  exim-dkim verify message.eml --ip 192.0.2.1 --sender alice@example.org
   exim-dkim verify old.mbox --now 1751360400 --dns-zone keys.zone
 \b
 Off a terminal each line has five fields, separated by TABs: result, message, d=, s=,
 reason. The result is good, bad, defer, unsigned or error; a line stands for one signature,
-or for a message that has none. With --json there is one object a message.
+or for a message that has none. With --ip lines for SPF and Sender ID follow, whose results
+are words of RFC 8601, with domainkeys_verify those of DomainKeys; their reasons begin with
+the method. With --json there is one object a message.
 \b
 A file with LF line ends is read as Exim's own files are (LF becomes CRLF); one with CRLF
 is taken as it is.
 \b
 Exit status:
-  0   every message is good: one of its signatures (for the key, with --key) verifies
+  0   every message is good: one of its DKIM signatures (for the key, with --key) verifies
   1   a message is bad or unsigned, or could not be read
   2   wrong usage
   75  none of these, but the result of a message is defer: try again later
 """
 
 
-class Report(NamedTuple):
-    """What is said of one message. `problem` tells why it could not be judged; `word` is then without meaning.
-
-    `diagnoses`: for each verdict what `breakage.explain` says; empty when nobody asked.
-    """
-
-    name: str
-    word: Word
-    verdicts: tuple[Verdict, ...] = ()
-    problem: str = ""
-    diagnoses: tuple[str, ...] = ()
-
-    @property
-    def result(self) -> str:
-        """The word, or `error`."""
-        return ERROR if self.problem else self.word.value
-
-
 class Judge(NamedTuple):
-    """How messages are judged."""
+    """How messages are judged: by `methods`, as if they had come with this envelope."""
 
     resolver: Resolver
-    policy: VerificationPolicy
+    policies: Policies
     now: float | None
     key: Key | None
     diagnose: bool = False
+    envelope: Envelope = Envelope()
+    methods: tuple[Method, ...] = (Method.DKIM,)
 
     async def report(self, message: StoredMessage) -> Report:
         """Verify one message; its body is read as far as that needs."""
@@ -101,20 +88,23 @@ class Judge(NamedTuple):
             return Report(message.name, Word.UNVERIFIED, problem=message.problem)
         now = time.time() if self.now is None else self.now
         fields = parse_header(message.header)
-        verification = await verify_header(fields, self.resolver, self.policy, now)
+        authenticator = Authenticator(self.resolver, self.policies, lambda: now)
+        begun = await authenticator.begin(fields, self.envelope, self.methods)
         kept: list[bytes] = []
-        if verification.wants_body or self.diagnose:
+        if begun.wants_body or self.diagnose:
             for chunk in message.body:
-                verification.update(chunk)
+                begun.update(chunk)
                 if self.diagnose and sum(map(len, kept)) <= SMALL:
                     kept.append(chunk)
-        verdicts = verification.finish()
-        report = Report(message.name, dkim_word(verdicts, self.key), verdicts)
+        found = begun.finish()
+        if found.dkim is None:
+            return Report(message.name, Word.DEFER, found, found.unfinished[Method.DKIM])
+        report = Report(message.name, dkim_word(found.dkim, self.key), found)
         body = b"".join(kept)
         if not self.diagnose or len(body) > SMALL:
             return report
-        again = Circumstances(self.resolver, self.policy, now)
-        return report._replace(diagnoses=tuple([await explain(fields, body, verdict, again) for verdict in verdicts]))
+        again = Circumstances(self.resolver, self.policies.dkim, now)
+        return report._replace(diagnoses=tuple([await explain(fields, body, verdict, again) for verdict in found.dkim]))
 
 
 class KeyType(click.ParamType[Key]):
@@ -145,6 +135,11 @@ class KeyType(click.ParamType[Key]):
     show_default=True,
     help="How the mbox marks lines that begin with From: Exim writes mboxo.",
 )
+@click.option(
+    "--ip", "client", type=ClientType(), metavar="ADDRESS", help="The client: judge by SPF and Sender ID too."
+)
+@click.option("--sender", metavar="ADDRESS", help='What it said with MAIL FROM; "" is the null sender.')
+@click.option("--helo", metavar="NAME", help="What it said with HELO or EHLO.")
 @click.option("--now", type=EpochType(), metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
 @dns_options
 @config_option("Take the verification and DNS options from this file.")
@@ -157,25 +152,52 @@ def command(
     diagnose: bool,
     allow_unsigned: bool,
     quoting: str,
+    client: ClientAddress | None,
+    sender: str | None,
+    helo: str | None,
     now: int | None,
     dns_zone: str | None,
     dns_server: tuple[str, ...],
     config: str | None,
     macros: dict[str, str],
 ) -> None:
-    """Verify the DKIM signatures of messages.
+    """Verify the DKIM signatures of messages, and what else tells who sent them.
 
     FILE is a message, an mbox, a Maildir directory, a message or all messages in Exim's queue (.../input/ID-H or
     .../input), or - for standard input.
     """
     if files.count(STDIN) > 1:
         raise click.UsageError("standard input (-) can be read only once")
+    if client is None and (sender is not None or helo):
+        raise click.UsageError("--sender and --helo say nothing without the client's address: --ip ADDRESS")
     settings = load_settings(config, macros)
-    judge = Judge(make_resolver(settings, dns_zone, dns_server), verification_policy(settings), now, key, diagnose)
+    envelope = Envelope(client, encoded(helo), None if sender is None else encoded(sender))
+    methods = tuple(wanted_methods(envelope, settings.boolean("domainkeys_verify")))
+    resolver = make_resolver(settings, dns_zone, dns_server)
+    judge = Judge(resolver, policies(settings), now, key, diagnose, envelope, methods)
     counts = asyncio.run(_run(judge, files, quoting, as_json, quiet))
     if not as_json and counts.total() > 1:
         note(", ".join(f"{count} {word}" for word, count in sorted(counts.items())))
     click.get_current_context().exit(exit_status(counts, allow_unsigned))
+
+
+def encoded(text: str | None) -> bytes:
+    """An argument as bytes; empty for none."""
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+def wanted_methods(envelope: Envelope, domainkeys: bool) -> Iterator[Method]:
+    """What can be judged of messages that came with this envelope."""
+    yield Method.DKIM
+    if domainkeys:
+        yield Method.DOMAINKEYS
+    if envelope.client is None:
+        return
+    if envelope.helo:
+        yield Method.SPF_HELO
+    if envelope.sender is not None:
+        yield Method.SPF
+    yield Method.SENDERID
 
 
 def exit_status(counts: Counter[str], allow_unsigned: bool) -> ExitStatus:
@@ -242,65 +264,3 @@ def _beginning(message: StoredMessage) -> list[bytes]:
         chunks.append(chunk)
         size += len(chunk)
     return chunks
-
-
-def report_rows(report: Report, key: Key | None) -> Iterator[tuple[str, str, str, str, str]]:
-    """The lines of a table for one message: one a signature that `key` matches, or one that says why there is none."""
-    if report.problem:
-        yield ERROR, report.name, "-", "-", report.problem
-        return
-    diagnoses = report.diagnoses or ("",) * len(report.verdicts)
-    pairs = zip(report.verdicts, diagnoses, strict=True)
-    matching = [(verdict, text) for verdict, text in pairs if key is None or key.matches(verdict.signature)]
-    if not matching:
-        reason = "the message has no signature"
-        if report.verdicts:
-            reason = f"no signature of the {len(report.verdicts)} that the message has is for the key"
-        yield Word.UNSIGNED.value, report.name, "-", "-", reason
-    for verdict, text in matching:
-        signature = verdict.signature
-        domain, selector = signature.domain or "-", signature.selector or "-"
-        reason = reason_text(verdict) + (f"; {told(text)}" if text else "")
-        yield dkim_word((verdict,), None).value, report.name, domain, selector, reason
-
-
-def reason_text(verdict: Verdict) -> str:
-    """Why a signature is what it is, in a line."""
-    detail = f" ({verdict.detail})" if verdict.detail else ""
-    testing = "; the key says t=y: testing" if verdict.testing else ""
-    return verdict.reason.text + detail + testing
-
-
-def told(diagnosis: str) -> str:
-    """A diagnosis as a sentence."""
-    return diagnosis if diagnosis == UNEXPLAINED else f"it fits {diagnosis}"
-
-
-def report_object(report: Report) -> dict[str, object]:
-    """One message for JSON: all its signatures, whatever the key."""
-    return {
-        "message": printable(report.name),
-        "result": report.result,
-        "error": report.problem or None,
-        "signatures": [
-            signature_object(verdict, report.diagnoses[i] if report.diagnoses else "")
-            for i, verdict in enumerate(report.verdicts)
-        ],
-    }
-
-
-def signature_object(verdict: Verdict, diagnosis: str = "") -> dict[str, object]:
-    """One signature for JSON, as the server's `json` has it; `reason` is a name that never changes."""
-    signature = verdict.signature
-    return {
-        "result": verdict.result.value,
-        "reason": verdict.reason.name.lower(),
-        "explanation": verdict.explanation,
-        "domain": signature.domain,
-        "selector": signature.selector,
-        "identity": signature.identity or None,
-        "algorithm": signature.algorithm or None,
-        "testing": verdict.testing,
-        "key_bits": verdict.key_bits or None,
-        "diagnosis": told(diagnosis) if diagnosis else None,
-    }

@@ -10,6 +10,8 @@ import pytest
 
 import exim_dkim
 from exim_dkim import DkimReason, KeyFormatError, MemoryResolver, ParseError, SigningError, Trouble, VerificationPolicy
+from exim_dkim.policy import DomainKeysPolicy
+from exim_dkim.system.authenticate import Policies
 from tests.support.mail import MESSAGE, NOW, pem, record
 
 KEYS = MemoryResolver({"sel._domainkey.example.org": record()})
@@ -77,3 +79,47 @@ def test_everything_that_is_offered_is_there() -> None:
 def test_importing_the_package_imports_next_to_nothing() -> None:
     program = "import sys, exim_dkim; print([m for m in sys.modules if m.startswith(('exim_dkim.', 'crypto', 'dns'))])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+RECORDS = {
+    "sel._domainkey.example.org": record(),
+    "example.org": "v=spf1 ip4:192.0.2.1 -all",
+    "sender.example": "v=spf1 ip4:192.0.2.1 -all",
+}
+
+
+def test_authenticate() -> None:
+    dns = MemoryResolver(RECORDS)
+
+    async def work() -> exim_dkim.Authentication:
+        return await exim_dkim.authenticate(
+            sign() + MESSAGE, dns, now=NOW, client="192.0.2.1", helo="mail.example", sender="x@sender.example"
+        )
+
+    found = asyncio.run(work())
+    field = exim_dkim.authentication_results(found, "mx.example").decode()
+    assert field.startswith("Authentication-Results: mx.example;\r\n\tdkim=pass")
+    assert "spf=pass" in field
+    assert "smtp.mailfrom=x@sender.example" in field
+    assert "sender-id=pass" in field
+    assert found.spf
+    assert found.spf.domain == "sender.example"
+
+
+def test_authenticate_without_a_client_asks_for_keys_only() -> None:
+    dns = MemoryResolver(RECORDS)
+    found = asyncio.run(exim_dkim.authenticate((sign() + MESSAGE).replace(b"\r\n", b"\n"), dns, now=NOW))
+    assert [verdict.reason for verdict in found.dkim or ()] == [DkimReason.GOOD]
+    assert (found.spf, found.senderid, found.domainkeys) == (None, None, None)
+    assert [question.name for question in dns.asked] == ["sel._domainkey.example.org"]
+
+
+def test_authenticate_by_domainkeys_where_sha1_is_accepted() -> None:
+    policies = Policies(domainkeys=DomainKeysPolicy(accept_sha1=True))
+    found = asyncio.run(exim_dkim.authenticate(MESSAGE, KEYS, now=NOW, policies=policies))
+    assert found.domainkeys == ()
+
+
+def test_a_client_that_is_no_address() -> None:
+    with pytest.raises(ParseError):
+        exim_dkim.authenticate(MESSAGE, KEYS, now=NOW, client="mail.example")

@@ -159,3 +159,44 @@ def test_a_message_of_the_queue(server: Server, tmp_path: Path) -> None:
     result = run_cli("lookup", "--socket", server.path, "all", file)
     assert result.exit_code == 1
     assert result.stderr.startswith(f"exim-dkim: {file}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "query", "key"),
+    [
+        (("spf",), "spf", b""),
+        (("spf", "helo"), "spf", b"helo"),
+        (("why", "spf", "helo"), "why spf", b"helo"),
+        (("smtp", "spf"), "smtp spf", b""),
+        (("authres", "dkim", "spf_helo"), "authres", b"dkim spf_helo"),
+        (("forged",), "forged", b""),
+    ],
+)
+def test_queries_about_more_than_signatures(
+    server: Server, tmp_path: Path, words: tuple[str, ...], query: str, key: bytes
+) -> None:
+    file = tmp_path / "message"
+    file.write_bytes(MESSAGE)
+    run_cli("lookup", "--socket", server.path, *words, file)
+    (request,) = server.requests
+    assert (request.query, request.key, request.message) == (query, key, MESSAGE)
+
+
+def test_the_envelope(server: Server) -> None:
+    server.reply = b"fail"
+    result = run_cli(
+        "lookup", "--socket", server.path, "spf", "--ip", "192.0.2.1", "--sender", "", "--helo", "h.example"
+    )
+    assert (result.exit_code, result.stdout) == (1, "fail\n")
+    (request,) = server.requests
+    assert dict(request.values) == {
+        b"sender_host_address": b"192.0.2.1",
+        b"sender_address": b"",
+        b"sender_helo_name": b"h.example",
+    }
+
+
+def test_a_field_of_several_lines(server: Server) -> None:
+    server.reply = b"Authentication-Results: mx.example;\n\tdkim=none"
+    shown = run_cli("lookup", "--socket", server.path, "authres").stdout
+    assert shown == "Authentication-Results: mx.example;\n    dkim=none\n"

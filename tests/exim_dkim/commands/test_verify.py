@@ -256,3 +256,61 @@ def test_every_command_has_help_with_examples() -> None:
         assert result.exit_code == 0, name
         assert "Examples:" in result.stdout, name
         assert "Exit status" in result.stdout, name
+
+
+SPF_ZONE = b"""\
+example.org. TXT "v=spf1 ip4:192.0.2.1 -all"
+mail.example.org. TXT "v=spf1 -all"
+"""
+
+
+@pytest.fixture(scope="module", name="spf_zone")
+def zone_with_spf(material: Material) -> Path:
+    return material.write("spf.zone", material.zone.read_bytes() + SPF_ZONE)
+
+
+def test_other_methods_are_shown_where_there_is_an_envelope(material: Material, spf_zone: Path) -> None:
+    envelope = ("--ip", "192.0.2.1", "--sender", "alice@example.org", "--helo", "mail.example.org")
+    file = material.directory / "good"
+    result = run_cli("verify", "--dns-zone", spf_zone, *envelope, file)
+    shown = rows(result.stdout)
+    assert [(row[0], row[2], row[4].partition(":")[0]) for row in shown] == [
+        ("good", "example.org", "the signature is good"),
+        ("fail", "mail.example.org", "spf"),
+        ("pass", "example.org", "spf"),
+        ("pass", "example.org", "sender-id"),
+    ]
+    assert {len(row) for row in shown} == {5}
+    assert shown[1][4].startswith("spf: helo mail.example.org: the domain says")
+    assert result.exit_code == 0  # which is about the signatures
+    one = run_cli("verify", "--dns-zone", spf_zone, "--ip", "192.0.2.9", "--sender", "", material.directory / "plain")
+    assert [row[0] for row in rows(one.stdout)] == ["unsigned", "none", "fail"]
+    assert one.exit_code == 1
+
+
+def test_other_methods_in_json(material: Material, spf_zone: Path) -> None:
+    file = material.directory / "good"
+    arguments = ("verify", "--json", "--dns-zone", spf_zone, file)
+    assert json.loads(run_cli(*arguments).stdout).keys() == {"message", "result", "error", "signatures"}
+    told = json.loads(run_cli(*arguments, "--ip", "192.0.2.1", "--sender", "a@example.org").stdout)
+    assert (told["spf"]["result"], told["senderid"]["result"]) == ("pass", "pass")
+    assert "spf_helo" not in told
+
+
+def test_domainkeys_where_it_is_verified(material: Material) -> None:
+    signed = run_cli("sign", "--method", "domainkeys", "--domain", "example.org", "--selector", "s", "--key",
+                     material.key_file, "-", stdin=MESSAGE)  # fmt: skip
+    file = material.write("domainkeys", signed.stdout.encode())
+    config = material.write("domainkeys.conf", b"domainkeys_verify = true\n")
+    result = run_cli("verify", "-C", config, "--dns-zone", material.zone, file)
+    assert [row[0] for row in rows(result.stdout)] == ["unsigned", "good"]
+    assert rows(result.stdout)[1][2:] == ["example.org", "s", "domainkeys: 1024-bit key"]
+    told = json.loads(run_cli("verify", "--json", "-C", config, "--dns-zone", material.zone, file).stdout)
+    assert [each["result"] for each in told["domainkeys"]] == ["pass"]
+    assert [row[0] for row in rows(run_cli("verify", "--dns-zone", material.zone, file).stdout)] == ["unsigned"]
+
+
+def test_an_envelope_without_a_client(material: Material) -> None:
+    result = run_cli("verify", "--sender", "a@b.example", material.directory / "good")
+    assert result.exit_code == 2
+    assert "--ip ADDRESS" in result.stderr
