@@ -131,6 +131,13 @@ class PrivateKey:
             return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
+    def public_pem(self) -> str:
+        """The public key as PEM text (SubjectPublicKeyInfo)."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        public = self._key.public_key()
+        return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
 
 @functools.lru_cache(maxsize=128)
 def load_private_key(pem: bytes) -> PrivateKey:

@@ -1,7 +1,8 @@
 """Lists of hosts: internal hosts (`-i`), peers (`-a`), external hosts (`-I`), as the old milters read them.
 
 An entry is an address (`192.0.2.1`, `2001:db8::1`), a network (`192.0.2.0/24`, `2001:db8::/32`), a host name, or a
-domain with a dot in front (`.example.org`: every host in it). `!` in front takes out what the rest of the entry names.
+domain with a dot in front (`.example.org`, also written `*.example.org`: every host in it). `!` in front takes out what
+the rest of the entry names.
 The most specific entry decides, whatever its place in the list: the host name, then its domains from the longest to
 the shortest, then the address, then networks from the narrowest to the widest.
 
@@ -76,6 +77,8 @@ class HostList:
 
     def _add(self, entry: str) -> None:
         written = entry.removeprefix("!").strip()
+        if written.startswith("*."):
+            written = written[1:]
         included = not entry.startswith("!")
         network = _network(written)
         if network is not None:

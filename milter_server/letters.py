@@ -241,7 +241,8 @@ class _Take(argparse.Action):
             raise UsageError(f"{option_string}: {error}") from None
 
 
-def _alphabetically(letter: Letter) -> tuple[str, bool, str]:
+def alphabetically(letter: Letter) -> tuple[str, bool, str]:
+    """The order in which options are shown."""
     return letter.letter.lower() or "~", letter.letter.islower(), letter.long
 
 
@@ -256,7 +257,7 @@ def parser_for(program: Program, version: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         usage=f"{program.name} -p SOCKET [OPTION ...]",
     )
-    for letter in sorted(program.letters, key=_alphabetically):
+    for letter in sorted(program.letters, key=alphabetically):
         names = [f"-{letter.letter}"] if letter.letter else []
         parser.add_argument(
             *names, f"--{letter.long}", action=_Take, letter=letter, dest=letter.long, help=letter.help,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ import click
 from exim_dkim.commands.arguments import DEFAULT_CONFIGURATION
 from exim_dkim.commands.program import SUBCOMMANDS, program
 from exim_dkim.config.options import OPTIONS, Option
+from milter_server import dk_filter, dkim_filter, sid_filter
+from milter_server.letters import Program, alphabetically
 from transport_wrapper.arguments import HELP
 
 _LONGEST_DEFAULT: Final = 60
@@ -36,6 +39,14 @@ name is written with a capital letter.
 
 After a line begin profiles, a line NAME: begins a profile: options that hold instead of those above when the signing
 filter is started with --profile NAME.
+"""
+
+
+_ABOUT_FILTERS: Final = """\
+A filter for Sendmail or Postfix, over the milter protocol. It signs what its MTA's own clients send, where it is told
+to, verifies what comes from others, and records what it found in one Authentication-Results field. Unless told
+otherwise it refuses no mail. What is signed, what is written, and what to put into the configuration of Sendmail or
+Postfix, is described in docs/milter.md.
 """
 
 
@@ -62,6 +73,24 @@ def page_of_configuration() -> str:
     for option in OPTIONS.values():
         lines += _option(option)
     return "\n".join([*lines, ".SH SEE ALSO", ".BR exim-dkim (8),", ".BR exim (8)", ""])
+
+
+def page_of_filter(program: Program) -> str:
+    """sid-filter(8), dk-filter(8) or dkim-filter(8), in roff."""
+    lines = [*_title(program.name.upper(), 8), *_name(program.name, _first_small(program.description).rstrip("."))]
+    lines += [".SH SYNOPSIS", f".B {_text(program.name)}", r"\-p", ".I SOCKET", "[OPTIONS] ..."]
+    lines += [".SH DESCRIPTION", *_paragraphs(_ABOUT_FILTERS), ".SH OPTIONS"]
+    for letter in sorted(program.letters, key=alphabetically):
+        names = ", ".join(filter(None, (f"-{letter.letter}" if letter.letter else "", f"--{letter.long}")))
+        argument = f" {letter.metavar}" if letter.metavar else ""
+        lines += [".TP", f".B {_text(names + argument)}", _text(letter.help.replace("%%", "%"))]
+    lines += [".TP", f".B {_text('-V, --version')}", "Print the version.", ".TP", f".B {_text('-?, --help')}"]
+    lines += ["Print a help text.", ".SH EXAMPLES AND EXIT STATUS", *_verbatim(program.epilog)]
+    return "\n".join([*lines, ".SH SEE ALSO", ".BR exim-dkim (8),", ".BR exim-dkim.conf (5)", ""])
+
+
+def _first_small(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _title(title: str, section: int) -> list[str]:
@@ -127,7 +156,14 @@ def _text(text: str) -> str:
     return "\\&" + escaped if escaped[:1] in (".", "'") else escaped
 
 
-PAGES: Final = {"exim-dkim.8": page_of_commands, "exim-dkim.conf.5": page_of_configuration}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "exim-dkim.8": page_of_commands,
+    "exim-dkim.conf.5": page_of_configuration,
+    **{
+        f"{each.name}.8": partial(page_of_filter, each)
+        for each in (sid_filter.PROGRAM, dk_filter.PROGRAM, dkim_filter.PROGRAM)
+    },
+}
 
 
 def main(directory: Path) -> None:

@@ -21,10 +21,12 @@ from exim_dkim.commands.main import PROGRAM_NAME, version_line
 # Name -> (module under exim_dkim.commands, one line of help). The order is the order of the help text.
 SUBCOMMANDS = {
     "genkey": ("genkey", "Make a private key and print the DNS record to publish."),
+    "gentxt": ("gentxt", "Make a key and print its record, as gentxt.csh of dk-milter did."),
     "testkey": ("testkey", "Compare private keys with what DNS says."),
     "check": ("check", "Check this installation: configuration, keys, permissions, socket."),
     "exim-config": ("exim_config", "Print the text to paste into Exim's configuration."),
     "serve": ("serve", "Run the look-up server that Exim asks."),
+    "import-opendkim": ("import_opendkim", "Write the configuration that is equivalent to an opendkim.conf."),
     "milter": ("milter", "Serve filters to Sendmail and Postfix (milter protocol)."),
     "lookup": ("lookup", "Ask a running look-up server, as Exim does."),
     "verify": ("verify", "Verify messages: files, mailboxes, standard input."),

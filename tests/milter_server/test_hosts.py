@@ -21,7 +21,7 @@ LIST = HostList(
         "!2001:db8:bad::/48",
         "[2001:db8:bad::1]",
         "mail.example.org",
-        ".example.net",
+        "*.example.net",
         "!.evil.example.net",
         "good.evil.example.net",
         "!203.0.113.9",
@@ -69,7 +69,9 @@ def test_an_empty_list() -> None:
     assert not HostList().contains(ipaddress.ip_address("127.0.0.1"), "localhost")
 
 
-@pytest.mark.parametrize("entry", ["300.1.1.1", "192.0.2.0/33", "a b", "@", "", "!", "..example", "1.2.3"])
+@pytest.mark.parametrize(
+    "entry", ["300.1.1.1", "192.0.2.0/33", "a b", "@", "", "!", "..example", "1.2.3", "*", "*.", "a.*.example"]
+)
 def test_what_is_no_host(entry: str) -> None:
     with pytest.raises(HostListError, match="is not a host; write an address"):
         HostList([entry])

@@ -38,7 +38,9 @@ def test_roff_has_nothing_to_say(name: str) -> None:
 
 
 def test_everything_is_in_them() -> None:
-    commands, configuration = (page().replace("\\-", "-") for page in PAGES.values())
+    commands, configuration, *filters = (page().replace("\\-", "-") for page in PAGES.values())
     assert [name for name in SUBCOMMANDS if f".SS {name}\n" not in commands] == []
     assert [name for name in OPTIONS if f".BR {name} " not in configuration] == []
     assert "--profile NAME" in commands
+    assert len(filters) == 3
+    assert all(".B -p, --listen SOCKET\n" in page for page in filters)

@@ -1,0 +1,228 @@
+"""exim-dkim import-opendkim: configurations and tables of OpenDKIM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exim_dkim.system.files import read_configuration
+from milter_server.configuration import filters_of
+from tests.support.cli import run_cli
+from tests.support.milter_filters import KEY
+
+TYPICAL = """\
+# as in many guides
+Syslog          yes
+SyslogSuccess   Yes
+LogWhy          Yes
+Canonicalization relaxed/simple
+ExternalIgnoreList refile:{dir}/TrustedHosts
+InternalHosts   refile:{dir}/TrustedHosts
+KeyTable        refile:{dir}/KeyTable
+SigningTable    refile:{dir}/SigningTable
+Mode            sv
+PidFile         {dir}/opendkim.pid
+SignatureAlgorithm rsa-sha256
+UserID          opendkim:mail
+Socket          inet:12301@localhost   # for Postfix
+TemporaryDirectory /var/tmp
+On-BadSignature reject
+"""
+KEY_TABLE = f"""
+mail._domainkey.example.org example.org:mail:{KEY}
+other other.example:sel:{KEY}
+own %:own:{KEY}
+inline x.example:s:MIIEvQ
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "TrustedHosts").write_text("127.0.0.1\nlocalhost\n192.168.0.1/24\n\n*.example.org\n")
+    (tmp_path / "KeyTable").write_text(KEY_TABLE)
+    (tmp_path / "SigningTable").write_text("*@example.org mail._domainkey.example.org\n")
+    return tmp_path
+
+
+def imported(directory: Path, text: str) -> tuple[str, str, str]:
+    """The configuration, the rules and the warnings."""
+    (directory / "opendkim.conf").write_text(text.format(dir=directory))
+    output, rules = directory / "out.conf", directory / "rules"
+    result = run_cli("import-opendkim", directory / "opendkim.conf", "-o", output, "--rules", rules)
+    assert result.exit_code == 0, result.output
+    return output.read_text(), rules.read_text() if rules.exists() else "", result.stderr
+
+
+def test_a_typical_configuration(directory: Path) -> None:
+    text, rules, notes = imported(directory, TYPICAL)
+    assert rules.splitlines()[1:] == [f"*@example.org:example.org:{KEY}:mail"]
+    options = dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
+    assert options == {
+        "milter_methods": "dkim",
+        "log_destination": "syslog",
+        "milter_log_why": "true",
+        "dkim_canon": "relaxed/simple",
+        "milter_external_hosts": f"{directory}/TrustedHosts",
+        "milter_internal_hosts": f"{directory}/TrustedHosts",
+        "milter_mode": "sv",
+        "pid_file_path": f"{directory}/opendkim.pid",
+        "user": "opendkim",
+        "group": "mail",
+        "milter_listen": "inet:12301@localhost",
+        "dkim_timestamps": "0",
+        "milter_quiet": "false",
+        "milter_actions": "dnserror=tempfail badsignature=reject",
+        "milter_key_list": f"{directory}/rules",
+    }
+    assert "warning" not in notes
+    (configuration,) = filters_of(read_configuration(str(directory / "out.conf")), {})
+    assert configuration.key_list is not None
+    found = configuration.key_list.find("alice", "example.org")
+    assert found is not None
+    assert (found.domain, found.selector) == ("example.org", "mail")
+
+
+SINGLE = "Domain example.org, other.example\nSelector s$1\nKeyFile /etc/k$\nSocket local:/run/o.sock\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        (SINGLE, "milter_domains", "example.org other.example"),
+        (SINGLE, "dkim_selector", "s\\$1"),
+        (SINGLE, "dkim_private_key", "/etc/k\\$"),
+        (SINGLE, "milter_listen", "local:/run/o.sock"),
+        (SINGLE, "dkim_canon", "simple/simple"),
+        (SINGLE, "milter_quiet", "true"),
+        ("Domain /etc/domains\n", "milter_domains", "/etc/domains"),
+        ("SubDomains yes\n", "milter_subdomains", "true"),
+        ("Canonicalization relaxed\n", "dkim_canon", "relaxed/simple"),
+        ("UMask 007\n", "milter_socket_mode", "0660"),
+        ("UMask 0\n", "milter_socket_mode", "0666"),
+        ("UserID opendkim\n", "user", "opendkim"),
+        ("SignatureTTL 86400\n", "dkim_timestamps", "86400"),
+        ("MacroList {{a}}=b|c,d\n", "milter_macros", "{a}=b {a}=c d"),
+        ("MTA MSA, MTA\n", "milter_daemons", "MSA MTA"),
+        ("On-Default r\n", "milter_actions", "default=r"),
+        ("On-DNSError accept\n", "milter_actions", "dnserror=accept"),
+        ("Nameservers 192.0.2.1,192.0.2.2\n", "dns_nameservers", "<, 192.0.2.1, 192.0.2.2"),
+        ("MinimumKeyBits 2048\n", "dkim_verify_min_keysizes", "rsa=2048 ed25519=250"),
+        ("SignHeaders From,To\nOversignHeaders From\n", "dkim_sign_headers", "+From:=To"),
+        ("SignHeaders From,To\nOversignHeaders To,Cc\n", "dkim_sign_headers", "+From:+To:+Cc"),
+        ("SignHeaders From,To,Cc\nOmitHeaders to,from\n", "dkim_sign_headers", "+From:=Cc"),
+        ("Syslog no\n", "log_destination", "stderr"),
+        ("AuthservID mx.example\n", "authserv_id", "mx.example"),
+    ],
+)
+def test_parameters(directory: Path, text: str, option: str, value: str) -> None:
+    written, _, _ = imported(directory, text)
+    options = dict(line.split(" = ", 1) for line in written.splitlines() if " = " in line)
+    assert options[option] == value
+    read_configuration(str(directory / "out.conf")).check_templates()
+
+
+@pytest.mark.parametrize(
+    ("table", "rules"),
+    [
+        ("*@example.org other", ["*@example.org:other.example:KEY:sel"]),
+        ("*@x.example own", ["*@x.example:*:KEY:own"]),
+        ("*@other %", []),
+        ("* other", ["*:other.example:KEY:sel"]),
+    ],
+)
+def test_signing_tables_of_patterns(directory: Path, table: str, rules: list[str]) -> None:
+    (directory / "SigningTable").write_text(table + "\n")
+    _, written, notes = imported(directory, TYPICAL)
+    wanted = [rule.replace("KEY", str(KEY)) for rule in rules]
+    if table == "*@other %":
+        wanted = [f"*@other:other.example:{KEY}:sel"]
+    assert written.splitlines()[1:] == wanted, notes
+
+
+def test_plain_signing_tables_are_tried_in_opendkims_order(directory: Path) -> None:
+    (directory / "SigningTable").write_text(
+        "* other\n.example.org other\nalice@* other\n.sub.example.org other\nexample.org other\na@.example.org other\n"
+        "alice@example.org other\n"
+    )
+    _, written, _ = imported(directory, TYPICAL.replace("SigningTable    refile:", "SigningTable file:"))
+    assert [line.partition(":")[0] for line in written.splitlines()[1:]] == [
+        "alice@example.org",
+        "*@example.org",
+        "*@*.sub.example.org",
+        "a@*.example.org",
+        "*@*.example.org",
+        "alice@*",
+        "*",
+    ]
+
+
+def test_a_key_for_each_domain(directory: Path) -> None:
+    (directory / "KeyTable").write_text(f"a.example %:s:{KEY.parent}/%/k\nb.example %:t:{KEY}\n")
+    (directory / "SigningTable").write_text("*@* %\n")
+    _, written, _ = imported(directory, TYPICAL)
+    assert written.splitlines()[1:] == [f"*@a.example:*:{KEY.parent}/a.example/k:s", f"*@b.example:*:{KEY}:t"]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("SendReports yes\n", "opendkim.conf:1: SendReports: has no equivalent here"),
+        ("SignatureAlgorithm rsa-sha1\n", "nobody accepts rsa-sha1"),
+        ("Minimum 100%\n", "is not needed"),
+        ("MultipleSignatures yes\n", "only the first signature"),
+        ("InternalHosts mysql:db\n", "a data set of kind mysql"),
+        ("KeyTable dsn:x\nSigningTable dsn:y\n", "only files can be read"),
+        ("MacroList db:x\n", "cannot be read"),
+        ("UMask x\n", "not an octal number"),
+        ("Mode s\n", "Canonicalization is not set"),
+    ],
+)
+def test_what_is_not_carried_over_is_told_twice(directory: Path, text: str, note: str) -> None:
+    written, _, notes = imported(directory, text)
+    assert note in " ".join(notes.split())
+    assert note in " ".join(written.replace("\n#  ", "").split())
+
+
+@pytest.mark.parametrize(
+    ("table", "note"),
+    [
+        ("*@example.org inline", "the key is not a file"),
+        ("*@example.org missing", "KeyTable has no usable key 'missing'"),
+        ("*@example.org other:alice@example.org", "the signer alice@example.org (i=) is left out"),
+    ],
+)
+def test_entries_that_are_not_carried_over(directory: Path, table: str, note: str) -> None:
+    (directory / "SigningTable").write_text(f"{table}\n*@x.example other\n")
+    _, _, notes = imported(directory, TYPICAL)
+    assert note in " ".join(notes.split())
+
+
+def test_includes_and_base_directories(directory: Path) -> None:
+    (directory / "more").write_text(f"BaseDirectory {directory}\nInternalHosts ./TrustedHosts\n")
+    written, _, _ = imported(directory, "Include {dir}/more\n")
+    assert f"milter_internal_hosts = {directory}/TrustedHosts" in written
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "error"),
+    [
+        ("Mode\n", 78, "opendkim.conf:1: Mode has no value"),
+        ("Include {dir}/opendkim.conf\n", 78, "too many files include each other"),
+        ("Include /nonexistent\n", 1, "/nonexistent: no such file"),
+        (TYPICAL, 1, "name it: --rules"),
+    ],
+)
+def test_failures(directory: Path, text: str, status: int, error: str) -> None:
+    (directory / "opendkim.conf").write_text(text.format(dir=directory))
+    result = run_cli("import-opendkim", directory / "opendkim.conf")
+    assert result.exit_code == status
+    assert error in result.stderr
+
+
+def test_nothing_is_overwritten(directory: Path) -> None:
+    (directory / "out.conf").write_text("precious")
+    (directory / "opendkim.conf").write_text("Mode s\n")
+    result = run_cli("import-opendkim", directory / "opendkim.conf", "-o", directory / "out.conf")
+    assert result.exit_code == 1
+    assert (directory / "out.conf").read_text() == "precious"
