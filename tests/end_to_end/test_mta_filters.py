@@ -193,6 +193,28 @@ def test_all_filters_and_ipv6(mail: MailWorld) -> None:
     assert "Received: from client.example" in delivered.decode("latin-1")
 
 
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "source", "code", "words"),
+    [
+        (SIGNED, PERMITTED, 250, ""),
+        (samples.message(), PERMITTED, 250, ""),
+        (samples.message(), FORBIDDEN, 550, "5.7.23 "),
+        (SIGNED.replace(b"Hello", b"Hallo"), PERMITTED, 550, "5.7."),
+        (samples.signed(samples.message(), selector="broken"), PERMITTED, 451, "4.7."),
+    ],
+    ids=["good", "unsigned", "client", "signature", "dns-trouble"],
+)
+def test_refuses_what_it_is_told_to(mail: MailWorld, message: bytes, source: str, code: int, words: str) -> None:
+    """sid-filter -r 1, dkim-filter -C badsignature=reject,dnserror=tempfail: the reply comes through as it was made."""
+    answer = mail.send("refuse", message, source)
+    assert (answer.code, answer.text[: len(words)]) == (code, words), mail.logs()
+    if code == 250:
+        assert results(mail.sink.next().message)["spf"] == "pass"
+
+
 # --- forgeries ------------------------------------------------------------------------------------------------------
 
 

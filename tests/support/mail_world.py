@@ -58,6 +58,8 @@ class MailWorld:
             ("dk-sign", "dk-filter", (*SIGNING, "-s", KEY, "-S", "rsa", "-c", "nofws", "-H")),
             ("dk-verify", "dk-filter", ("-b", "v")),
             ("sid", "sid-filter", ("-t",)),
+            ("refuse-sid", "sid-filter", ("-r", "1")),
+            ("refuse-dkim", "dkim-filter", ("-b", "v", "-C", "badsignature=reject,dnserror=tempfail")),
         ):
             yield (
                 name,
@@ -68,6 +70,7 @@ class MailWorld:
         ports = {name: Listener((each.milter,)) for name, each in self.filters.items()}
         ports["sid-dkim"] = Listener((*ports["sid"].milters, *ports["verify"].milters))
         ports["all"] = Listener((*ports["sid-dkim"].milters, *ports["dk-verify"].milters), host="::1")
+        ports["refuse"] = Listener((*ports.pop("refuse-sid").milters, *ports.pop("refuse-dkim").milters))
         return ports
 
     def client(self, port: str, source: str = "127.0.0.1") -> Client:

@@ -1,0 +1,13 @@
+-- miltertest starts the filter itself, has it read its configuration again, and ends it.
+mt.startfilter(program, "-f", "-p", socket, "-x", configuration)
+conn = connect(socket, SIGNER_CLIENT)
+message(conn, FIELDS)
+expect("inserted", mt.eom_check(conn, MT_HDRINSERT, "DKIM-Signature"), true)
+mt.signal(1)
+message(conn, FIELDS)
+expect("inserted", mt.eom_check(conn, MT_HDRINSERT, "DKIM-Signature"), true)
+mt.disconnect(conn)
+conn = connect(socket, SIGNER_CLIENT)
+message(conn, FIELDS)
+expect("inserted", mt.eom_check(conn, MT_HDRINSERT, "DKIM-Signature"), true)
+mt.disconnect(conn)
