@@ -148,9 +148,10 @@ class MilterConnection(asyncio.BufferedProtocol):
         """Looks at the clock."""
         if self._transport is None:
             return
-        if self._task and self.progress_at and now >= self.progress_at and not self._stuck:
+        if self._task and now >= self.progress_at and not self._stuck:
             self.progress_at = now + PROGRESS_EVERY
-            self._transport.write(PROGRESS)
+            if self._changes or self._session.end_is_awaited:
+                self._transport.write(PROGRESS)
         if now < self.deadline:
             return
         if self._task and not self._late and not self._stuck:
@@ -203,7 +204,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             return
         now = self._loop.time()
         self.deadline = now + PATIENCE
-        self.progress_at = now + PROGRESS_EVERY if self._changes else 0.0
+        self.progress_at = now + PROGRESS_EVERY
         self._task = self._loop.create_task(self._wait(answer))
 
     def _ask(self, action: Callable[[MilterConnection, Any], Answer | None], event: Event) -> Answer | None:

@@ -121,6 +121,11 @@ class Session:
         """Whether no message is under way."""
         return self._place == _IDLE
 
+    @property
+    def end_is_awaited(self) -> bool:
+        """Whether the MTA has said all about a message that the filter is not through with: it waits for its answer."""
+        return any(letter == b"E" for letter, _ in self._packets)
+
     def receive(self, data: bytes) -> None:
         """Takes what the MTA has sent."""
         self._packets.extend(self._reader.receive(data))

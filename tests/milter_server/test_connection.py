@@ -160,19 +160,31 @@ def test_failing_at_failing_is_a_tempfail(caplog: pytest.LogCaptureFixture) -> N
 
 
 @pytest.mark.usefixtures("quick")
-def test_progress_is_told_while_the_end_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("step", "silent", "told"),
+    [
+        ("end_of_message", Step(0), True),
+        ("end_of_message", ALL_STEPS, True),
+        ("end_of_headers", ALL_STEPS, True),  # the MTA has said everything, and waits
+        ("end_of_headers", Step(0), False),  # Sendmail would not understand it there
+        ("body", ALL_STEPS & ~Step.BODY, False),
+    ],
+)
+def test_progress(step: str, silent: Step, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", PATIENCE)
 
     async def take_long() -> Response:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.3)
         return CONTINUE
 
-    filter = Acting(lambda what: take_long() if what in ("end_of_headers", "end_of_message") else None)
+    filter = Acting(lambda what: take_long() if what == step else None)
+    filter.silent = silent
     with Serving(filter) as world, MilterClient(world.address) as mta:
         mta.greet()
         outcome = mta.message(FIELDS, b"body")
         assert outcome.response == CONTINUE
-        assert 1 <= outcome.progress <= 9, "and not while the header takes long, which Sendmail would not understand"
+        assert bool(outcome.progress) == told
+        assert outcome.progress < 8
 
 
 @pytest.mark.usefixtures("quick")

@@ -208,15 +208,19 @@ class MilterClient:
         commands.append(EndOfHeaders())
         commands += [Body(body[start : start + CHUNK]) for start in range(0, len(body), CHUNK)]
         skipping = False
+        progress = 0
         for command in commands:
             if skipping and isinstance(command, Body):
                 continue
             outcome = self.tell(command, known if isinstance(command, Mail) else None)
             if outcome and outcome.response.final:
                 return outcome
-            skipping = bool(outcome) and outcome is not None and outcome.response.letter == b"s"
+            if outcome:
+                progress += outcome.progress
+                skipping = outcome.response.letter == b"s"
         outcome = self.tell(EndOfMessage(), {"i": "QUEUEID"})
         assert outcome is not None
+        outcome.progress += progress
         return outcome
 
     def abort(self) -> None:
