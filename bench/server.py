@@ -106,7 +106,7 @@ def _timed(path: str, request: bytes) -> float:
     return spent
 
 
-def _cpu(process: int) -> float:
+def cpu(process: int) -> float:
     """Seconds of CPU time that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -115,15 +115,15 @@ def _cpu(process: int) -> float:
 def _case(
     section: Section, name: str, path: str, process: int, one_by_one: Sequence[bytes], at_once: Sequence[bytes]
 ) -> None:
-    used = _cpu(process)
+    used = cpu(process)
     times = sorted(_timed(path, request) for request in one_by_one)
     start = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as clients:
         for _ in clients.map(lambda request: _timed(path, request), at_once):
             pass
     rate = len(at_once) / (time.perf_counter() - start)
-    cpu = (_cpu(process) - used) / (len(one_by_one) + len(at_once))
+    spent = (cpu(process) - used) / (len(one_by_one) + len(at_once))
     cuts = statistics.quantiles(times, n=100)
     latencies = {"median": cuts[49], "95 %": cuts[94], "99 %": cuts[98], "longest": times[-1]}
-    section.rows.append((name, f"{rate:.0f}", duration(cpu), *map(duration, latencies.values())))
-    section.values.append({"name": name, "requests_per_second": rate, "cpu": cpu, "domain": DOMAIN, **latencies})
+    section.rows.append((name, f"{rate:.0f}", duration(spent), *map(duration, latencies.values())))
+    section.values.append({"name": name, "requests_per_second": rate, "cpu": spent, "domain": DOMAIN, **latencies})
