@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exim_dkim.canonical import BODY_CANONICALIZATIONS, relaxed_field, simple_field
+from exim_dkim.canonical import (
+    ALL_BODIES,
+    ALL_WHOLE_BODIES,
+    BODY_CANONICALIZATIONS,
+    nofws_fields,
+    nowsp_fields,
+    relaxed_field,
+    simple_field,
+)
 from exim_dkim.message import parse_field
 
 BODIES = [
@@ -102,3 +110,39 @@ FIELDS = [
 def test_field(raw: bytes, relaxed: bytes) -> None:
     assert relaxed_field(parse_field(raw)) == relaxed
     assert simple_field(parse_field(raw)) == raw
+
+
+DOMAINKEYS = [
+    # body, DomainKeys simple, nofws, nowsp
+    (b"", b"", b"", b""),
+    (b"\r\n\r\n", b"", b"", b""),
+    (b" \r\n", b"\r\n \r\n", b"", b""),
+    (b"a", b"\r\na\r\n", b"\r\na\r\n", b"a"),
+    (b"a \tb\r\n", b"\r\na \tb\r\n", b"\r\nab\r\n", b"ab"),
+    (b"a\r\n \r\nb\r\n\r\n\t\r\n", b"\r\na\r\n \r\nb\r\n\r\n\t\r\n", b"\r\na\r\n\r\nb\r\n", b"ab"),
+    (b"a\rb\nc\r\r\n\n\r\n", b"\r\na\rb\nc\r\r\n\n\r\n", b"\r\nabc\r\n", b"abc"),
+    (b"a\r \nb\r\n", b"\r\na\r \nb\r\n", b"\r\nab\r\n", b"ab"),
+    (b"a\r", b"\r\na\r\r\n", b"\r\na\r\n", b"a"),
+    (b"\0\1\2\x7f \r\n", b"\r\n\0\1\2\x7f \r\n", b"\r\n\0\1\2\x7f\r\n", b"\0\1\2\x7f"),
+]
+
+
+@pytest.mark.parametrize(("body", "simple", "nofws", "nowsp"), DOMAINKEYS)
+def test_bodies_of_domainkeys_and_of_2005(body: bytes, simple: bytes, nofws: bytes, nowsp: bytes) -> None:
+    for name, wanted in (("domainkeys-simple", simple), ("domainkeys-nofws", nofws), ("nowsp", nowsp)):
+        assert ALL_WHOLE_BODIES[name](body) == wanted, name
+        for chunks in ([body], [body[index : index + 1] for index in range(len(body))]):
+            got: list[bytes] = []
+            canonicalizer = ALL_BODIES[name](got.append)
+            for chunk in chunks:
+                canonicalizer.update(chunk)
+            canonicalizer.finish()
+            assert b"".join(got) == wanted, name
+
+
+@pytest.mark.parametrize("value", [b"x", b" a  b\r\n\tc ", b"\0 \0"])
+def test_fields_of_domainkeys_and_of_2005(value: bytes) -> None:
+    fields = [parse_field(b"Sub Ject :" + value), parse_field(b"To:" + value)]
+    text = value.translate(None, b" \t\r\n")
+    assert nofws_fields(fields) == b"SubJect:" + text + b"\r\nTo:" + text
+    assert nowsp_fields([fields[1]]) == b"to:" + text

@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
@@ -199,3 +200,41 @@ def test_damaged_der(position: int, byte: int, cut: bool) -> None:
     assert der.ed25519_seed(data) is None
     if cut:
         assert numbers is None
+
+
+def test_digests() -> None:
+    """What is signed by its digest is the same as what is signed whole."""
+    key = crypto.load_private_key(pem(SMALL_KEY, PrivateFormat.PKCS8))
+    public = crypto.load_public_key("rsa", key.public_der())
+    digest = hashlib.sha1(b"data", usedforsecurity=False).digest()
+    signature = key.sign_digest(digest, "sha1")
+    assert signature == key.sign(b"data", "sha1")
+    assert public.verify_digest(signature, digest, "sha1") is True
+    assert public.verify_digest(signature, digest[::-1], "sha1") is False
+    assert public.verify_digest(b"", digest, "sha1") is False
+
+
+class Refusing:
+    """A key of a library that was told not to use SHA-1."""
+
+    def verify(self, *arguments: object) -> None:
+        """As such a library does."""
+        raise UnsupportedAlgorithm("sha1")
+
+    def sign(self, *arguments: object) -> bytes:
+        """As such a library does."""
+        raise UnsupportedAlgorithm("sha1")
+
+
+def test_a_library_that_refuses_sha1(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = crypto.load_private_key(pem(SMALL_KEY, PrivateFormat.PKCS8))
+    public = crypto.load_public_key("rsa", key.public_der())
+    monkeypatch.setattr(rsa, "RSAPublicKey", Refusing)
+    monkeypatch.setattr(rsa, "RSAPrivateKey", Refusing)
+    monkeypatch.setattr(public, "_key", Refusing())
+    monkeypatch.setattr(public, "_check", Refusing().verify)
+    monkeypatch.setattr(key, "_key", Refusing())
+    assert public.verify_digest(b"x", b"x" * 20, "sha1") is None
+    assert public.verify(b"x", b"x", "sha1") is False
+    with pytest.raises(KeyFormatError, match="refuses to sign with sha1"):
+        key.sign_digest(b"x" * 20, "sha1")

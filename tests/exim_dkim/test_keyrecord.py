@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exim_dkim.errors import ParseError
-from exim_dkim.keyrecord import KeyRecord, format_key_record, parse_key_record
+from exim_dkim.keyrecord import KeyRecord, format_domainkeys_record, format_key_record, parse_key_record
 
 DATA = b"some key"
 P = b"p=" + base64.b64encode(DATA)
@@ -75,3 +75,30 @@ def test_any_bytes(text: bytes) -> None:
         assert parse_key_record(text).type is not None
     except ParseError as error:
         assert error.message  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("granularity", "local", "permitted"),
+    [
+        (b"", b"alice", True),
+        (b"*", b"", True),
+        (b"alice", b"alice", True),
+        (b"alice", b"Alice", False),
+        (b"al*", b"alice", True),
+        (b"*ice", b"alice", True),
+        (b"al*ice", b"alice", True),
+        (b"alic*ice", b"alice", False),
+        (b"bob", b"alice", False),
+        (b"bob*", b"", False),
+    ],
+)
+def test_granularity(granularity: bytes, local: bytes, permitted: bool) -> None:
+    assert parse_key_record(b"g=" + granularity + b"; p=YWJj").permits(local) is permitted
+    assert parse_key_record(b"p=YWJj").permits(local)
+
+
+@pytest.mark.parametrize("testing", [False, True])
+def test_a_record_for_domainkeys_is_one_for_dkim(testing: bool) -> None:
+    record = parse_key_record(format_domainkeys_record(b"key", testing=testing).encode())
+    assert (record.type, record.data, record.testing, record.version_known) == ("rsa", b"key", testing, True)
+    assert record.permits(b"anybody")

@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from exim_dkim.commands.configured_keys import key_files, literal_paths, missing_options, signing_domains
+from exim_dkim.commands.configured_keys import (
+    key_files,
+    literal_paths,
+    missing_options,
+    named_keys,
+    probe,
+    signing_domains,
+)
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.config.settings import Settings
+from exim_dkim.names import Domain
 from tests.support.cli import make_material
 
 
@@ -35,6 +43,19 @@ def test_literal_paths(value: str, paths: list[str]) -> None:
 
 def test_missing_options() -> None:
     assert missing_options(settings("dkim_selector = s\n")) == ["dkim_domain", "dkim_private_key"]
+
+
+def test_domainkeys_alone_is_enough(tmp_path: Path) -> None:
+    material = make_material(tmp_path)
+    text = (
+        "domainkeys_domain = example.org\ndomainkeys_selector = s\n"
+        f"domainkeys_private_key = {material.key_file}\ndkim_selector = s\n"
+    )
+    assert missing_options(settings(text)) == []
+    assert signing_domains(settings(text)) == ["example.org"]
+    assert key_files(settings(text)) == [str(material.key_file)]
+    (named,) = named_keys(probe(settings(text), Domain("example.org"), 0).plan)
+    assert (named.record_name, named.hash_name) == ("s._domainkey.example.org", "sha1")
 
 
 def test_domains_of_a_plain_list() -> None:

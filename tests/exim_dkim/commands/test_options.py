@@ -110,3 +110,16 @@ def test_defaults_are_printed_as_they_are_written() -> None:
     lines = [assignment(Settings(), name) for name, option in OPTIONS.items() if option.default is not None]
     again = parse_configuration("\n".join(lines).encode())
     assert [assignment(again, name) for name, option in OPTIONS.items() if option.default is not None] == lines
+
+
+def test_domainkeys(tmp_path: Path, message: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "domainkeys_domain = example.net : example.org\ndomainkeys_selector = dk-$domainkeys_domain\n"
+        "domainkeys_private_key = ${if eq{$domainkeys_domain}{example.net}{0}{-----BEGIN PRIVATE KEY-----\\nSECRET}}\n"
+    )
+    result = run_cli("options", "-C", config, "--only-set", "--message", message)
+    assert result.exit_code == 0
+    assert "-> (example.org) dk-example.org" in result.stdout
+    assert "-> (example.org dk-example.org) a private key, which is not shown" in result.stdout
+    assert "-> (example.net dk-example.net) 0" in result.stdout

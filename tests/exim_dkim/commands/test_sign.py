@@ -129,3 +129,35 @@ def test_a_profile_that_does_not_exist(tmp_path: Path) -> None:
     (tmp_path / "message").write_bytes(b"From: alice@example.org\n\n")
     result = run_cli("sign", "-C", tmp_path / "config", "--profile", "none", tmp_path / "message")
     assert (result.exit_code, 'profile "none" unknown' in result.stderr) == (78, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "names"), [("dkim", ["DKIM"]), ("domainkeys", ["DomainKey"]), ("both", ["DKIM", "DomainKey"])]
+)
+def test_method(material: Material, method: str, names: list[str]) -> None:
+    result = run_cli("sign", "--method", method, *key_options(material), material.write("message", MESSAGE))
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert [line.partition("-")[0] for line in result.stdout.splitlines() if "-Signature:" in line] == names
+
+
+def test_method_with_a_configuration(material: Material) -> None:
+    """Without --method what is configured is signed; with it, nothing else is."""
+    config = material.write(
+        "config",
+        f"""
+dkim_domain = example.org
+dkim_selector = s
+dkim_private_key = {material.key_file}
+domainkeys_domain = example.org
+domainkeys_selector = s
+domainkeys_private_key = {material.key_file}
+""".encode(),
+    )
+    message = material.write("message", MESSAGE)
+    both = run_cli("sign", "-C", config, message)
+    assert "DKIM-Signature:" in both.stdout
+    assert "DomainKey-Signature:" in both.stdout
+    only = run_cli("sign", "-C", config, "--method", "domainkeys", message)
+    assert "DKIM-Signature:" not in only.stdout
+    assert "DomainKey-Signature:" in only.stdout
