@@ -3,7 +3,7 @@
 Exim parses a line each time it expands it; this package parses it once, as the server does, and keeps a value that
 comes from the line alone, as that of `${lc:ABC}`. Two thirds of the vectors are such lines, so that those which ask for
 something outside of them (a variable, a header field, a table) are also measured without the others. Both keep what
-a look-up has found, and look whether its file has changed. Exim's start is measured with no lines at all and taken off.
+a look-up has found for the message. Exim's start is measured with no lines at all and taken off.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import Template, expand, parse_template
 from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.watch import Watch
-from tests.support.expansion import VECTORS, Sandbox, read_vectors
+from tests.support.corpus import read_goldens
+from tests.support.expansion import DIED, VECTORS, Sandbox, read_vectors
+from tests.support.generated import read_stored
 
 LIMIT = 0.5
 """At least this part of Exim's rate."""
 ROOT = Path(__file__).parent.parent
 _LINES = 10_000
 """Lines of a run, at least: what Exim's start takes differs by as much as a thousand lines."""
+_GENERATED = 3_000
+"""Random templates of the stored ten thousand."""
 _OPTION = re.compile(rb"^[^#\n]*?=\s*(\$\{.*\})$", re.MULTILINE)
 # What asks others, and a search for plug-ins.
 _NOT_ALONE = re.compile(rb"readsocket|\$\{acl|stat:|env\{|randint|sqlite|passwd|quote_nosuch")
@@ -45,7 +49,7 @@ _MACROS = {
 
 
 def measure(rounds: int) -> Section:
-    """The strings of the examples and the lines of the vectors."""
+    """The strings of the examples, and the lines of the differential corpus by family."""
     if os.geteuid() != 0 or not Path("/usr/sbin/exim4").exists():
         raise PeerMissingError(
             "expansion: Exim is not installed (apt-get install exim4-daemon-heavy), or you are not root"
@@ -60,9 +64,14 @@ def measure(rounds: int) -> Section:
         directory.chmod(0o755)
         sandbox = Sandbox(directory / "sandbox")
         time.sleep(2.1)  # a table that has just changed is not kept
-        vectors = _vectors()
+        vectors = _usable([vector.template for vector in read_vectors(VECTORS / "same.txt")])
         asking = [line for line in vectors if _asks(line, sandbox)]
-        for title, lines in (("examples", _examples()), ("vectors", vectors), ("vectors that ask", asking)):
+        crossed = _usable(
+            [golden.template for golden in read_goldens(VECTORS / "crossed.golden") if golden.exim != DIED]
+        )
+        generated = _usable([golden.template for golden in read_stored(directory)[:_GENERATED] if golden.exim != DIED])
+        families = {"vectors": vectors, "vectors that ask": asking, "crossed": crossed, "generated": generated}
+        for title, lines in {"examples": _examples(), **families}.items():
             _compare(section, title, lines, sandbox, rounds)
     return section
 
@@ -78,15 +87,15 @@ def _examples() -> list[bytes]:
     return lines
 
 
-def _vectors() -> list[bytes]:
-    """The lines of the vectors that can be parsed."""
-    lines = []
-    for vector in read_vectors(VECTORS / "same.txt"):
+def _usable(lines: Sequence[bytes]) -> list[bytes]:
+    """Those that can be parsed and ask nobody else."""
+    found = []
+    for line in lines:
         with suppress(ExpansionError):
-            parse_template(vector.template)
-            if not _NOT_ALONE.search(vector.template):
-                lines.append(vector.template)
-    return lines
+            parse_template(line)
+            if not _NOT_ALONE.search(line):
+                found.append(line)
+    return found
 
 
 def _asks(line: bytes, sandbox: Sandbox) -> bool:
@@ -114,7 +123,8 @@ def _compare(section: Section, title: str, lines: list[bytes], sandbox: Sandbox,
 
 
 def _ours(lines: Sequence[bytes], sandbox: Sandbox) -> timing.Run:
-    templates = [_parsed(line, sandbox) for line in lines]
+    parsed = {line: _parsed(line, sandbox) for line in lines}
+    templates = [parsed[line] for line in lines]
     environment = sandbox.environment()
 
     def expand_all() -> None:

@@ -67,7 +67,8 @@ def _of_one(template: Template, node: Node) -> Run:
         try:
             value = step(state)
         except ExpansionError as error:
-            raise _located(error, template, node) from error.__cause__
+            _locate(error, template, node)
+            raise
         text = value[0]
         if b"\0" in text or len(text) > MAX_LENGTH:
             return _bounded(text, value[1])
@@ -84,7 +85,8 @@ def _of_variable(template: Template, node: Variable) -> Run:
         try:
             value = state.variable(name)
         except ExpansionError as error:
-            raise _located(error, template, node) from error.__cause__
+            _locate(error, template, node)
+            raise
         return value if len(value[0]) <= MAX_LENGTH else _bounded(*value)
 
     return run
@@ -103,7 +105,8 @@ def _of_several(template: Template) -> Run:
             try:
                 text, taint = step(state)
             except ExpansionError as error:
-                raise _located(error, template, node) from error.__cause__
+                _locate(error, template, node)
+                raise
             texts[place] = text
             if taint:
                 tainted = True
@@ -125,13 +128,12 @@ def _bounded(text: bytes, tainted: bool) -> Value:
     return Value(text.partition(b"\0")[0], tainted)
 
 
-def _located(error: ExpansionError, template: Template, node: Node) -> ExpansionError:
-    """The same error, with the place of the node if it has none yet."""
+def _locate(error: ExpansionError, template: Template, node: Node) -> None:
+    """Give an error the place of the node if it has none yet."""
     if not error.source:
         error.source = template.source
         error.start = getattr(node, "start", 0)
         error.end = error.start + 1
-    return error
 
 
 def _step(node: Node) -> Run:
@@ -154,7 +156,7 @@ def _step(node: Node) -> Run:
 
 def _operator(node: Operator) -> Run:
     function, operand, arguments = node.function, node.operand, node.arguments
-    return lambda state: function(operand.run(state), arguments, state)
+    return lambda state: function(operand.always or operand.run(state), arguments, state)
 
 
 def _variable(name: bytes) -> Run:

@@ -54,7 +54,7 @@ def parse_extract(parser: Parser, name: bytes, start: int) -> Item:
 
 
 def _evaluate_extract(form: bytes, arguments: tuple[Template, ...], fail: bool, state: State) -> Value:
-    key = arguments[0].run(state).text.strip(BLANKS)
+    key = (arguments[0].always or arguments[0].run(state)).text.strip(BLANKS)
     if not key:
         raise ExpansionError('first argument of "extract" must not be empty')
     number = field_number(key)
@@ -63,7 +63,7 @@ def _evaluate_extract(form: bytes, arguments: tuple[Template, ...], fail: bool, 
         raise ExpansionError(f"missing '{{' for arg {count} of extract")
     if len(arguments) > count + 2 or (fail and len(arguments) != count + 1):
         raise ExpansionError("missing or misplaced { or }")
-    values = [argument.run(state) for argument in arguments[1:count]]
+    values = [argument.always or argument.run(state) for argument in arguments[1:count]]
     subject = values[-1]
     text = _find(form, key, number, values[0].text, subject.text)
     yes, no = (*arguments[count:], None, None)[:2]

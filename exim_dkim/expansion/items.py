@@ -90,7 +90,7 @@ def choose(branches: Branches, found: Value | None, state: State, outer: Value |
             return found
         state.value = found
         try:
-            return branches.yes.run(state)
+            return branches.yes.always or branches.yes.run(state)
         finally:
             state.value = outer
     state.value = outer
@@ -99,7 +99,7 @@ def choose(branches: Branches, found: Value | None, state: State, outer: Value |
 
 def _no_branch(branches: Branches, state: State) -> Value:
     if branches.no is not None:
-        return branches.no.run(state)
+        return branches.no.always or branches.no.run(state)
     if branches.fail:
         raise ForcedFailure(f'"{branches.type.decode()}" failed and "fail" requested')
     return EMPTY
@@ -122,8 +122,8 @@ def _if(holds: Test, branches: Branches) -> Run:
         captures, value = state.captures, state.value
         try:
             if holds(state):
-                return _TRUE if yes is None else yes.run(state)
-            return _no_branch(branches, state) if no is None else no.run(state)
+                return _TRUE if yes is None else yes.always or yes.run(state)
+            return _no_branch(branches, state) if no is None else no.always or no.run(state)
         finally:
             state.captures, state.value = captures, value
 
@@ -160,7 +160,9 @@ def _parse_lookup(parser: Parser, name: bytes, start: int) -> Item:
     def run(state: State) -> Value:
         captures, outer = state.captures, state.value
         try:
-            found = look_up(kind, None if key is None else key.run(state), file.run(state), state)
+            found = look_up(
+                kind, None if key is None else key.always or key.run(state), file.always or file.run(state), state
+            )
             return choose(branches, found, state, outer)
         finally:
             state.captures, state.value = captures, outer
@@ -176,7 +178,11 @@ def of_arguments(least: int, most: int, function: Callable[[list[Value], State],
 
     def parse(parser: Parser, name: bytes, start: int) -> Item:
         arguments = parser.arguments(name, least, most)
-        return Item(name, lambda state: function([argument.run(state) for argument in arguments], state), start)
+
+        def run(state: State) -> Value:
+            return function([argument.always or argument.run(state) for argument in arguments], state)
+
+        return Item(name, run, start)
 
     return parse
 

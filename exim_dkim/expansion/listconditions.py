@@ -24,7 +24,8 @@ _Texts = tuple[Template, Template]
 
 def _in_list(name: bytes, texts: _Texts, state: State) -> bool:
     """`inlist` and `inlisti`; `$value` becomes the item of the list."""
-    subject, items = texts[0].run(state), texts[1].run(state)
+    left, right = texts
+    subject, items = left.always or left.run(state), right.always or right.run(state)
     caseless = name == b"inlisti"
     wanted = subject.text.lower() if caseless else subject.text
     for item in split_list(items.text, tainted=items.tainted):
@@ -47,7 +48,7 @@ def _items(name: bytes, items: Value) -> list[bytes]:
 def _for_each(name: bytes, parsed: tuple[Template, Condition], state: State) -> bool:
     """`forany` and `forall`: the inner condition for every `$item`. Both are false for an empty list."""
     template, inner = parsed
-    items = template.run(state)
+    items = template.always or template.run(state)
     stop = name.startswith(b"forany")
     outer = state.item
     held = False
@@ -64,7 +65,8 @@ def _for_each(name: bytes, parsed: tuple[Template, Condition], state: State) -> 
 
 def _matches(name: bytes, texts: _Texts, state: State) -> bool:
     """`match`: a regular expression; what it captures is in `$1` and so on."""
-    subject, pattern = texts[0].run(state), texts[1].run(state)
+    left, right = texts
+    subject, pattern = left.always or left.run(state), right.always or right.run(state)
     found = regex.search(pattern.text, subject, state)
     if found is None:
         return False
@@ -78,7 +80,7 @@ def _match(name: bytes, texts: _Texts) -> Test:
     kind = name.removeprefix(b"match_").decode()
 
     def test(state: State) -> bool:
-        text, wanted = subject.run(state), items.run(state).text
+        text, wanted = subject.always or subject.run(state), (items.always or items.run(state)).text
         state.value = None
         if kind != "ip":
             state.captures = ()  # as in Exim, whatever comes of it

@@ -42,13 +42,13 @@ def _argument(parser: Parser, missing: str) -> Template:
 
 
 def _evaluate_listextract(first: Template, second: Template, branches: Branches, state: State) -> Value:
-    key = first.run(state).text.strip(BLANKS)
+    key = (first.always or first.run(state)).text.strip(BLANKS)
     if not key:
         raise ExpansionError('first argument of "listextract" must not be empty')
     number = field_number(key)
     if number is None:
         raise ExpansionError('first argument of "listextract" must be numeric')
-    subject = second.run(state)
+    subject = second.always or second.run(state)
     items = split_list(subject.text, tainted=subject.tainted)
     index = number - 1 if number > 0 else len(items) + number
     found = Value(items[index], subject.tainted) if number and 0 <= index < len(items) else None
@@ -160,7 +160,7 @@ def _split(items: Value) -> tuple[list[bytes], int]:
 
 
 def _evaluate_map(template: Template, inner: Template, state: State) -> Value:
-    items = template.run(state)
+    items = template.always or template.run(state)
     texts, separator = _split(items)
     output = _Output(separator)
     outer = state.item
@@ -174,7 +174,7 @@ def _evaluate_map(template: Template, inner: Template, state: State) -> Value:
 
 
 def _evaluate_filter(template: Template, condition: Condition, state: State) -> Value:
-    items = template.run(state)
+    items = template.always or template.run(state)
     texts, separator = _split(items)
     output = _Output(separator)
     outer, value = state.item, state.value
@@ -190,7 +190,7 @@ def _evaluate_filter(template: Template, condition: Condition, state: State) -> 
 
 
 def _evaluate_reduce(template: Template, first: Template, inner: Template, state: State) -> Value:
-    items = template.run(state)
+    items = template.always or template.run(state)
     outer_item, outer_value = state.item, state.value
     value = first.run(state)
     try:
