@@ -9,7 +9,7 @@ import logging
 from importlib import metadata
 from typing import Final
 
-from exim_dkim.authentication import Authentication, Method, authentication_results, method_results
+from exim_dkim.authentication import Authentication, authentication_results, method_results
 from exim_dkim.errors import SigningError
 from exim_dkim.printable import one_line
 from exim_dkim.system.authenticate import Authenticator, MessageAuthentication
@@ -21,7 +21,15 @@ from milter_server.message import Header, Transaction
 from milter_server.origin import is_listed, why_ours
 from milter_server.refusal import Refusal, consequence_of, refusal_text
 from milter_server.response import ACCEPT, CONTINUE, DISCARD, TEMPFAIL, Action, Changes, Response, reply
-from milter_server.results import field_fault, forged, sender_deferred, sender_refused, sender_words, signature_cause
+from milter_server.results import (
+    Told,
+    field_fault,
+    forged,
+    sender_deferred,
+    sender_refused,
+    sender_words,
+    signature_cause,
+)
 from milter_server.signer import Identity, NotSigned, Signer, Signing, Unsignable
 
 IDENTIFICATION: Final = {"sid-filter": "X-SenderID", "dk-filter": "X-DomainKeys", "dkim-filter": "X-DKIM"}
@@ -216,26 +224,26 @@ class _Message(MessageHandler):
 
     def _put_results(self, found: Authentication, changes: Changes) -> Response:
         changes.insert_field(authentication_results(found, self._filter.authserv_id(self.transaction)))
-        told = " ".join(f"{one.method}={one.result}" for method in Method for one in method_results(found, method))
-        consequence, refusal = self._judge(found)
-        self._log(one_line(told, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
+        told = {method: method_results(found, method) for method in self._filter.configuration.methods}
+        consequence, refusal = self._judge(found, told)
+        words = " ".join(f"{one.method}={one.result}" for said in told.values() for one in said)
+        self._log(one_line(words, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
         if consequence is Consequence.QUARANTINE:
             changes.quarantine(refusal.text)
         return _response(consequence, refusal)
 
-    def _judge(self, found: Authentication) -> tuple[Consequence, Refusal]:
+    def _judge(self, found: Authentication, told: Told) -> tuple[Consequence, Refusal]:
         """What becomes of a message for what was found."""
         configuration = self._filter.configuration
         consequence, refusal = Consequence.ACCEPT, Refusal(550, "5.7.0", "")
-        spf, senderid = sender_words(found)
         mode = configuration.reject_mode
-        softfail = configuration.settings.boolean("milter_dns_softfail")
-        cause = signature_cause(found, configuration.methods)
+        cause = signature_cause(found, told)
         if cause is not None:
             consequence = configuration.actions[cause]
             refusal = refusal_text(configuration.settings, cause, found, self.transaction)
         if consequence is Consequence.ACCEPT and mode:
-            if not softfail and sender_deferred(mode, spf, senderid):
+            spf, senderid = sender_words(told)
+            if not configuration.settings.boolean("milter_dns_softfail") and sender_deferred(mode, spf, senderid):
                 consequence, refusal = Consequence.TEMPFAIL, Refusal(451, "4.7.24", "SPF or Sender ID: the DNS failed")
             elif sender_refused(mode, spf, senderid):
                 consequence = Consequence.REJECT

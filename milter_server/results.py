@@ -6,11 +6,11 @@ be parsed; but for those that report nothing but methods of filters before this 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from exim_dkim.authentication import Authentication, Method, method_results
-from exim_dkim.authres import FIELD_NAME, bears_id, parse_authres
+from exim_dkim.authentication import Authentication, Method
+from exim_dkim.authres import FIELD_NAME, MethodResult, bears_id, parse_authres
 from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField
 from exim_dkim.outcome import DkimResult, SpfResult
@@ -59,28 +59,31 @@ def field_fault(fields: Sequence[HeaderField]) -> str:
     return f"{names.count(several)} {several.decode().title()} fields" if several else ""
 
 
-def signature_cause(found: Authentication, methods: Collection[Method]) -> Cause | None:
+Told = Mapping[Method, Sequence[MethodResult]]
+"""What the field says of each method."""
+
+
+def signature_cause(found: Authentication, told: Told) -> Cause | None:
     """What the signatures of a message amount to; None when there is a good one, or none was asked for."""
     results: list[tuple[DkimResult, bool]] = []
-    for method in methods:
+    for method, said in told.items():
         if not method.wants_body:
             continue
         if method in found.unfinished:
             results.append((DkimResult.TEMPERROR, False))
             continue
-        told = method_results(found, method)
         verdicts = getattr(found, method.field) or ()
         no_keys = [verdict.reason.name in NO_KEY for verdict in verdicts]
-        results += zip((DkimResult(one.result) for one in told), no_keys or [False], strict=False)
+        results += zip((DkimResult(one.result) for one in said), no_keys or [False], strict=False)
     return cause_of(results) if results else None
 
 
-def sender_words(found: Authentication) -> tuple[SpfResult | None, SpfResult | None]:
+def sender_words(told: Told) -> tuple[SpfResult | None, SpfResult | None]:
     """What SPF and Sender ID found; None for what was not asked for."""
 
     def word(method: Method) -> SpfResult | None:
-        told = method_results(found, method)
-        return SpfResult(told[0].result) if told else None
+        said = told.get(method)
+        return SpfResult(said[0].result) if said else None
 
     return word(Method.SPF), word(Method.SENDERID) or word(Method.SENDERID_MFROM)
 

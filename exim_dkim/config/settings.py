@@ -6,6 +6,7 @@ the file are ConfigurationError, found when the file is read; only templates are
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -153,6 +154,7 @@ class Settings:
         return _default(option) if setting is None else setting.value
 
 
+@functools.cache
 def _default(option: Option) -> OptionValue:
     if option.default is not None:
         return parse_value(option, option.default.encode())
