@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 import re
 from pathlib import Path
 
@@ -9,8 +12,22 @@ import pytest
 
 from exim_dkim.api import verify
 from exim_dkim.memory import MemoryResolver
+from exim_dkim.system.authenticate import Authenticator, policies
 from milter_server.command import Negotiation
-from milter_server.response import CONTINUE, DISCARD, TEMPFAIL, ChangeField, InsertField, Quarantine
+from milter_server.filter import AuthenticationFilter
+from milter_server.handler import MessageHandler
+from milter_server.message import Connection, Family, Header, Transaction
+from milter_server.origin import why_ours
+from milter_server.response import (
+    CONTINUE,
+    DISCARD,
+    TEMPFAIL,
+    ChangeField,
+    Changes,
+    InsertField,
+    Quarantine,
+    Response,
+)
 from tests.support.milter_client import VERSION_2, VERSION_6
 from tests.support.milter_filters import BODY, DNS, FIELDS, KEY, SIGNER, Exchange, make_filter, pass_through
 from tests.support.run import run
@@ -302,6 +319,117 @@ def test_identification() -> None:
     assert re.fullmatch(r"exim-dkim dkim-filter \S+ mx\.example QUEUEID", value)
 
 
+# --- trouble --------------------------------------------------------------------------------------------------------
+
+
+def handler_of(filter: AuthenticationFilter) -> tuple[MessageHandler, Changes]:
+    connection = Connection()
+    connection.family, connection.address = Family.INET, STRANGER
+    return filter.begin(Transaction(connection, b"a@example.org", ())), Changes(filter.actions)
+
+
+def test_a_header_that_was_cut_is_not_judged() -> None:
+    filter = make_filter(VERIFIER)
+    handler, _ = handler_of(filter)
+    answer = handler.end_of_headers(Header([b"From: a@example.org"], cut=True))
+    assert not isinstance(answer, Response)
+    assert asyncio.run(answer).data.startswith(b"451 4.3.0 the header is longer")
+
+
+@pytest.mark.parametrize(
+    ("action", "letter"),
+    [("tempfail", b"y"), ("accept", b"c"), ("reject", b"y"), ("discard", b"d"), ("quarantine", b"c")],
+)
+def test_what_breaks_here_is_internal(action: str, letter: bytes) -> None:
+    assert make_filter(actions(f"internal={action}")).failed(None, ValueError()).letter == letter
+
+
+class Broken:
+    """A resolver that fails in a way that none may."""
+
+    async def resolve(self, *questions: object) -> tuple[()]:
+        raise RuntimeError("broken")
+
+
+def test_a_fault_of_ours_is_recorded_and_deferred_only_if_so_wanted() -> None:
+    fields, body = signed_message()
+    for text, letter in ((VERIFIER, b"c"), (actions("dnserror=tempfail"), b"y")):
+        filter = make_filter(text)
+        filter.authenticator = Authenticator(Broken(), policies(filter.configuration.settings), lambda: 0.0)
+        exchange = pass_through(filter, fields, body, address=STRANGER)
+        assert exchange.response.letter == letter
+        assert letter == b"y" or "dkim=temperror (internal error; see the log)" in exchange.results[0]
+
+
+def test_the_name_in_the_results_without_macro_j() -> None:
+    filter = make_filter(VERIFIER + "primary_hostname = own.example\n")
+    handler, _ = handler_of(filter)
+    assert filter.authserv_id(handler.transaction) == "own.example"
+    filter = make_filter(VERIFIER)
+    handler, _ = handler_of(filter)
+    assert filter.authserv_id(handler.transaction) == os.uname().nodename
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "address", "is_ours"),
+    [
+        (Family.UNIX, b"localhost", b"/run/x", True),
+        (Family.UNKNOWN, b"localhost", b"", True),
+        (Family.UNKNOWN, b"unknown", b"", False),
+        (Family.INET, b"localhost", b"198.51.100.7", False),
+        (Family.INET, b"unknown", b"127.0.0.1", True),
+        (Family.INET6, b"localhost", b"::ffff:127.0.0.1", True),
+        (Family.INET, b"localhost", b"nonsense", False),
+    ],
+)
+def test_mail_of_local_programs(family: Family, host: bytes, address: bytes, is_ours: bool) -> None:
+    connection = Connection()
+    connection.family, connection.host, connection.address = family, host, address
+    ours = why_ours(make_filter(SIGNER).configuration, Transaction(connection, b"", ()))
+    assert bool(ours) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "line"),
+    [
+        (SIGNER, {}, "dkim-filter: QUEUEID [127.0.0.1] F=<alice@example.org> signed d=example.org s=key1"),
+        (
+            SIGNER,
+            {"address": STRANGER},
+            "comes as alice@example.org from a host that is not internal, and is not signed",
+        ),
+        (
+            SIGNER,
+            {"fields": [(b"From", b" a@x.example")]},
+            "not signed (internal host): x.example is not in milter_domains",
+        ),
+        (SIGNER, {"fields": [FORGED[0], *FIELDS]}, "1 forged Authentication-Results of mx.example removed"),
+        (VERIFIER, {"address": STRANGER}, "dkim=none"),
+        (actions("nosignature=reject"), {"address": STRANGER}, "dkim=none -> reject"),
+        (UNSIGNABLE, {}, "could not be signed: /nonexistent/key: No such file or directory -> tempfail"),
+    ],
+)
+def test_the_log(
+    options: str,
+    message: dict[str, object],
+    line: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("milter_server"), "propagate", True)
+    with caplog.at_level(logging.INFO, "milter_server"):
+        pass_through(make_filter(options), **message)  # type: ignore[arg-type]
+    assert line in caplog.text
+
+
+def test_a_quiet_log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("milter_server"), "propagate", True)
+    with caplog.at_level(logging.INFO, "milter_server"):
+        pass_through(make_filter(SIGNER + "milter_quiet\n"))
+        pass_through(make_filter(SIGNER + "milter_quiet\nmilter_external_hosts = 198.51.100.7\n"), address=STRANGER)
+    assert "example.org" not in caplog.text
+
+
 # --- SPF and Sender ID ----------------------------------------------------------------------------------------------
 
 
@@ -377,6 +505,18 @@ def test_domainkeys(canonicalization: str, offer: Negotiation) -> None:
     assert "domainkeys=pass" in verified.results[0]
     verified = pass_through(make_filter(VERIFIER, "dk-filter"), received, b"other\r\n", address=STRANGER)
     assert "domainkeys=fail" in verified.results[0]
+
+
+def test_the_dkim_of_2005() -> None:
+    exchange = pass_through(make_filter(f"{SIGNER}dkim_legacy\ndkim_canon = nowsp\n"))
+    (value,) = exchange.values("DKIM-Signature")
+    assert "a=rsa-sha1" in value
+    assert "c=nowsp" in value
+    assert "bh=" not in value
+    verified = pass_through(make_filter(f"{VERIFIER}dkim_legacy\n"), exchange.fields, address=STRANGER)
+    assert "dkim=pass" in verified.results[0]
+    verified = pass_through(make_filter(VERIFIER), exchange.fields, address=STRANGER)
+    assert "dkim=pass" not in verified.results[0]
 
 
 def test_domainkeys_and_dkim_in_one_filter() -> None:

@@ -38,6 +38,7 @@ from lookup_server.request import RequestError, RequestReader, parse_request
 from milter_server.packet import ProtocolError
 from tests.support import fuzzing_domainkeys as domainkeys
 from tests.support import fuzzing_milter, naive
+from tests.support import fuzzing_milter_lists as milter_lists
 from tests.support.fuzzing_addresses import (
     HEADER_TOKENS,
     HEADERS,
@@ -299,6 +300,8 @@ TARGETS = (
         "name server", _text(parse_nameserver), (ConfigurationError,), [b"192.0.2.1", b"[::1]:53"], [b":", b".", b"5"]
     ),
     Target("resolv.conf", _text(parse_resolv_conf), (), [b"nameserver 192.0.2.1\nsearch x\n"], [b"\n", b"nameserver "]),
+    Target("milter lists", milter_lists.lists, (), milter_lists.SEEDS, milter_lists.TOKENS),
+    Target("opendkim.conf", milter_lists.opendkim, (ConfigurationError,), milter_lists.OPENDKIM, milter_lists.TOKENS),
     Target("milter packets", fuzzing_milter.packets, (ProtocolError,), PACKETS[2:], MILTER_TOKENS),
     Target("milter command", fuzzing_milter.command, (ProtocolError,), [one[4:] for one in PACKETS], MILTER_TOKENS),
     Target("milter reply", fuzzing_milter.reply, (ProtocolError,), REPLIES, MILTER_TOKENS),
