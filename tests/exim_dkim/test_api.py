@@ -122,4 +122,4 @@ def test_authenticate_by_domainkeys_where_sha1_is_accepted() -> None:
 
 def test_a_client_that_is_no_address() -> None:
     with pytest.raises(ParseError):
-        exim_dkim.authenticate(MESSAGE, KEYS, now=NOW, client="mail.example")
+        _ = exim_dkim.authenticate(MESSAGE, KEYS, now=NOW, client="mail.example")

@@ -36,6 +36,7 @@ from exim_dkim.taglist import parse_tag_list
 from exim_dkim.words import parse_key
 from lookup_server.request import RequestError, RequestReader, parse_request
 from milter_server.packet import ProtocolError
+from tests.support import fuzzing_authres as authres
 from tests.support import fuzzing_domainkeys as domainkeys
 from tests.support import fuzzing_milter, naive
 from tests.support import fuzzing_milter_lists as milter_lists
@@ -266,6 +267,8 @@ TARGETS = (
     Target("expansion", _expand, (ExpansionError,), _EXPANSIONS, _EXPANSION_TOKENS),
     Target("values in expansions", expand_mail, (), VALUES, TOKENS),
     Target("SPF record", judge_record, (), spf_records(), SPF_TOKENS),
+    Target("authentication results", authres.read_and_write, (ParseError,), authres.FIELDS, authres.TOKENS),
+    Target("forgeries", authres.find_forgeries, (), authres.FIELDS, authres.TOKENS),
     Target("list", split_list, (), [b"a:b::c", b"<, a, b", b"<\\n a\nb"], [b":", b"::", b"<;", b"<,", b" ", b"\n"]),
     Target(
         "configuration",
