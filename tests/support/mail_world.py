@@ -15,7 +15,7 @@ from exim_dkim.authres import AuthenticationResults, parse_authres
 from exim_dkim.message import parse_message
 from tests.support import samples
 from tests.support.filter_process import MilterFilter
-from tests.support.mta import HOST_NAME, Listener, Mta, mail_directory
+from tests.support.mta import HOST_NAME, Listener, Mta, has_ipv6, mail_directory
 from tests.support.mtas import mta
 from tests.support.smtp import Client, Reply, Sink
 
@@ -69,7 +69,9 @@ class MailWorld:
     def _listeners(self) -> dict[str, Listener]:
         ports = {name: Listener((each.milter,)) for name, each in self.filters.items()}
         ports["sid-dkim"] = Listener((*ports["sid"].milters, *ports["verify"].milters))
-        ports["all"] = Listener((*ports["sid-dkim"].milters, *ports["dk-verify"].milters), host="::1")
+        ports["all"] = Listener(
+            (*ports["sid-dkim"].milters, *ports["dk-verify"].milters), host="::1" if has_ipv6() else "127.0.0.1"
+        )
         ports["refuse"] = Listener((*ports.pop("refuse-sid").milters, *ports.pop("refuse-dkim").milters))
         return ports
 

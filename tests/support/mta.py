@@ -70,6 +70,9 @@ class Mta(abc.ABC):
     def __enter__(self) -> Self:
         try:
             self.start()
+        except AssertionError as error:
+            self.stop()
+            raise AssertionError(f"{error}\n{self.log()[-3000:]}") from None
         except BaseException:
             self.stop()
             raise
@@ -122,9 +125,9 @@ class Mta(abc.ABC):
         """Whether every listener greets."""
         for name, listener in self.listeners.items():
             try:
-                with socket.create_connection((listener.host, self.ports[name]), 10) as connection:
+                with socket.create_connection((listener.host, self.ports[name]), 5) as connection:
                     connection.recv(3)
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, TimeoutError):
                 return False
         return True
 
@@ -137,6 +140,16 @@ def unpacked(package: str) -> Path:
     if not root.is_dir():
         peers.missing(f"{package} is not unpacked in {root}", "make setup && sh .ci/setup packages test")
     return root
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
