@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exim_dkim.errors import ParseError
 from exim_dkim.names import Domain, Selector
+
+if TYPE_CHECKING:
+    from exim_dkim.envelope import ClientAddress
 
 DEFAULT_CONFIGURATION = "/etc/exim-dkim/exim-dkim.conf"
 
@@ -42,6 +45,21 @@ class SelectorType(click.ParamType[Selector]):
             return Selector.parse(str(value).encode())
         except ParseError:
             self.fail(f"{value!r} is not a selector; use letters, digits and hyphens, as in mail2026", param, ctx)
+
+
+class ClientType(click.ParamType["ClientAddress"]):
+    """An IP address."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ClientAddress:
+        """The address, or a usage error."""
+        from exim_dkim.envelope import parse_client
+
+        try:
+            return parse_client(str(value).encode("utf-8", "surrogateescape"))
+        except ParseError as error:
+            self.fail(f"{value!r} is {error.message}", param, ctx)
 
 
 class EpochType(click.ParamType[int]):

@@ -1,4 +1,7 @@
-"""What an ACL would be told of a stored message: `${lookup dkim{…}}` and `${lookup domainkeys{…}}` for commands."""
+"""What an ACL would be told of a stored message: `${lookup dkim{…}}` and `${lookup domainkeys{…}}` for commands.
+
+What authenticates is imported when it is first asked.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from exim_dkim.authentication import Authentication, Method
-from exim_dkim.envelope import Envelope
 from exim_dkim.errors import ConfigurationError, ParseError
 from exim_dkim.expansion.environment import ServiceTrouble
 from exim_dkim.message import parse_header
-from exim_dkim.system.authenticate import Authenticator, policies
 from exim_dkim.system.blocking import run_anywhere
 from exim_dkim.system.exim_queue import is_queue_file, read_queued
 from exim_dkim.system.mailbox import STDIN, StoredMessage, read_message
 from exim_dkim.words import dkim_word, domainkeys_word, parse_key
 
 if TYPE_CHECKING:
+    from exim_dkim.authentication import Authentication, Method
     from exim_dkim.config.settings import Settings
     from exim_dkim.resolver import Resolver
-
-_METHODS = {"dkim": Method.DKIM, "domainkeys": Method.DOMAINKEYS}
 
 
 class FileAuthentication:
@@ -40,7 +39,9 @@ class FileAuthentication:
             parsed = parse_key(key)
         except ParseError as error:
             raise ServiceTrouble(f"neither a domain nor an identity: {error.message}") from None
-        found = self._authenticated(_METHODS[protocol])
+        from exim_dkim.authentication import Method
+
+        found = self._authenticated(Method(protocol))
         if found.dkim is not None:
             return dkim_word(found.dkim, parsed).value.encode()
         if found.domainkeys is not None:
@@ -56,6 +57,9 @@ class FileAuthentication:
         return self._found[method]
 
     async def _authenticate(self, method: Method) -> Authentication:
+        from exim_dkim.envelope import Envelope
+        from exim_dkim.system.authenticate import Authenticator, policies
+
         try:
             authenticator = Authenticator(self._open_resolver(), policies(self._settings), time.time)
         except ConfigurationError as error:

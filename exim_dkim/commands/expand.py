@@ -8,13 +8,12 @@ from functools import partial
 
 import click
 
-from exim_dkim.commands.arguments import config_option, define_option, dns_options
+from exim_dkim.commands.arguments import ClientType, config_option, define_option, dns_options
 from exim_dkim.commands.authentication import FileAuthentication
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.messages import message_environment, queued_environment, queued_file, read_header
 from exim_dkim.commands.output import is_terminal, note, printable
-from exim_dkim.commands.spf import ClientType
 from exim_dkim.config.grammar import BUILT_IN_MACROS
 from exim_dkim.config.lines import Macros
 from exim_dkim.envelope import ClientAddress

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import click
 
-from exim_dkim.commands.arguments import config_option, define_option, dns_options, json_text
+from exim_dkim.commands.arguments import ClientType, config_option, define_option, dns_options, json_text
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.messages import queued_message, read_header
 from exim_dkim.commands.output import Column, TableWriter, say
-from exim_dkim.commands.spf import STATUSES, ClientType, Tracer, show_trace, trace_objects
+from exim_dkim.commands.spf import STATUSES, Tracer, show_trace, trace_objects
 from exim_dkim.config.settings import Settings
 from exim_dkim.config.spf import spf_policy
 from exim_dkim.envelope import ClientAddress, Envelope

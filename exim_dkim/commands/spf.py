@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 import click
 
-from exim_dkim.commands.arguments import config_option, define_option, dns_options, json_text
+from exim_dkim.commands.arguments import ClientType, config_option, define_option, dns_options, json_text
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.output import Column, TableWriter, say
 from exim_dkim.config.spf import spf_policy
-from exim_dkim.envelope import ClientAddress, Envelope, parse_client
-from exim_dkim.errors import ParseError
+from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.outcome import SpfResult
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
@@ -63,21 +62,6 @@ Exit status, by the mailfrom identity where it was judged:
   75  temperror: try again later
   78  fault in the configuration file
 """
-
-
-class ClientType(click.ParamType[ClientAddress]):
-    """An IP address."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ClientAddress:
-        """The address, or a usage error."""
-        if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
-            return value
-        try:
-            return parse_client(str(value).encode("utf-8", "surrogateescape"))
-        except ParseError as error:
-            self.fail(f"{value!r} is {error.message}", param, ctx)
 
 
 @click.command(epilog=_EPILOG)

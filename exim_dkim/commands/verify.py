@@ -15,14 +15,13 @@ from typing import NamedTuple
 import click
 
 from exim_dkim.authentication import Method
-from exim_dkim.commands.arguments import EpochType, config_option, define_option, dns_options, json_text
+from exim_dkim.commands.arguments import ClientType, EpochType, config_option, define_option, dns_options, json_text
 from exim_dkim.commands.breakage import Circumstances, explain
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.failure import os_error_text
 from exim_dkim.commands.output import Column, TableWriter, note, say
 from exim_dkim.commands.progress import ProgressBar
-from exim_dkim.commands.spf import ClientType
 from exim_dkim.commands.verify_report import ERROR, Report, report_object, report_rows
 from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.errors import ParseError
