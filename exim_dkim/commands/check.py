@@ -34,10 +34,10 @@ from exim_dkim.commands.failure import configuration_text
 from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
 from exim_dkim.commands.installation import find_filter
 from exim_dkim.commands.output import say
-from exim_dkim.config.verification import verification_policy
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.names import Domain
 from exim_dkim.system.access import READ, User, check_access
+from exim_dkim.system.authenticate import policies
 
 if TYPE_CHECKING:
     pass
@@ -133,7 +133,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
     try:
         settings = load_settings(host.file, macros, required=True, profile=host.profile)
         settings.check_templates()
-        verification_policy(settings)
+        policies(settings)
     except ConfigurationError as error:
         remedy = "" if os.path.exists(host.file) else "Write it, or name another: exim-dkim check --config FILE"
         yield Finding(Level.FAIL, f"configuration: {configuration_text(error)}", remedy)

@@ -90,7 +90,7 @@ def try_signing(
         yield Finding(Level.FAIL, f"filter: a message from {domain} as user {user.name} ends with {run.end}")
     elif not run.output.endswith(message):
         yield Finding(Level.FAIL, f"filter: a message from {domain} does not come out of {path} as it went in")
-    elif run.output.lower().startswith(b"dkim-signature:"):
+    elif run.output.lower().startswith((b"dkim-signature:", b"domainkey-signature:")):
         yield Finding(Level.OK, f"filter: signs a message from {domain} as user {user.name} in {run.seconds:.2f} s")
     else:
         yield Finding(

@@ -205,15 +205,16 @@ def _judge_signature(header: SignedFields, place: int, policy: DomainKeysPolicy)
     """What needs neither key nor body: RFC 4870 §3.3, §3.1, and what policy says of it."""
     signature = parse_signature(header.fields[place])
     pending = _Pending(signature, place)
+    found = header.signed_sender(signature, place)
+    if not policy.accept_sha1:  # whatever else may be wrong: nothing is said of it
+        pending.sender = found if isinstance(found, Sender) else None
+        pending.end(DomainKeysReason.SHA1_NOT_ACCEPTED, "domainkeys_verify is not set")
+        return pending
     if signature.fault is not None:
         pending.end(signature.fault, signature.detail)
         return pending
-    if not policy.accept_sha1:
-        pending.end(DomainKeysReason.SHA1_NOT_ACCEPTED, "domainkeys_verify is not set")
-        return pending
     domain = signature.domain
     assert domain is not None
-    found = header.signed_sender(signature, place)
     if not isinstance(found, Sender):
         pending.end(found.reason, found.detail)
         return pending

@@ -372,6 +372,13 @@ def policy_vectors() -> Iterator[Vector]:
     yield Vector(
         "off", "DomainKeys is not accepted", bad("SHA1_NOT_ACCEPTED", word="unverified"), policy=("accept_sha1 false",)
     )
+    yield Vector(
+        "off-fault",
+        "and then nothing else is said of it",
+        ["verdict SHA1_NOT_ACCEPTED example.org", "word example.org unverified", "word alice@example.org unverified"],
+        (f"{BASE}; c=relaxed",),
+        policy=("accept_sha1 false",),
+    )
     nine = [*(["verdict GOOD example.org"] * 8), "verdict TOO_MANY_SIGNATURES example.org", "word example.org good"]
     yield Vector("nine-signatures", "more signatures than are looked at", nine, (f"{BASE}; c=nofws",) * 9)
     two = ["verdict SIGNATURE_MISMATCH example.org", "verdict GOOD example.org", "word example.org good"]

@@ -189,6 +189,7 @@ def test_domains_without_a_key(site: Site) -> None:
     [
         ("nonsense = 1\n", ':7: main option "nonsense" unknown'),
         ("dkim_identity = ${lc:x\n", ":7: failed to expand dkim_identity"),
+        ("domainkeys_verify_min_keysize = 0\n", ":7: domainkeys_verify_min_keysize must be at least 1"),
         ("dkim_verify_min_keysizes = rsa\n", ":7: dkim_verify_min_keysizes: 'rsa' is not TYPE=BITS"),
     ],
 )
@@ -209,6 +210,19 @@ def test_no_configuration(site: Site) -> None:
 def test_no_signing(site: Site) -> None:
     site.config.write_text("")
     assert "ok     signing: dkim_domain, dkim_selector, dkim_private_key not set: no mail is signed" in site.check()[1]
+
+
+@ROOT_ONLY
+def test_domainkeys_alone(site: Site) -> None:
+    site.key.write_bytes(generate_private_key("rsa", 1024))
+    text = OPTIONS.replace("DIRECTORY", str(site.directory)).replace("dkim_strict", "DKIM_STRICT")
+    site.config.write_text(text.replace("dkim_", "domainkeys_").replace("DKIM_STRICT", "dkim_strict"))
+    shown = site.check()[1]
+    assert f"ok     private key {site.key}: user nobody can use it" in shown
+    assert "ok     signing mail from example.org: d=example.org s=s (rsa, 1024 bits)" in shown
+    assert "not set" not in shown
+    site.key.write_bytes(generate_private_key("ed25519", 0))
+    assert "fail   signing mail from example.org: DomainKeys needs an RSA key" in site.check()[1]
 
 
 def test_an_unknown_user() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exim_dkim import crypto
 from exim_dkim.domainkeys import sign
@@ -79,3 +81,25 @@ def test_one_body_for_dkim_and_domainkeys() -> None:
     hasher.finish()
     assert signing.field() == field()
     assert dkim.digest()
+
+
+PIECES = st.sampled_from([b"a", b" ", b"\t", b"\r\n", b"\r\n\r\n", b"\r", b"\n", b"\0", b"\xff"])
+VALUES = st.lists(st.sampled_from([b"a", b" ", b"\t", b"\r\n ", b";", b"\0", b"\xff"])).map(b"".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([b"To", b"X-A", b"x-a", b"Received", b"Subject"]), VALUES), max_size=6),
+    st.lists(PIECES).map(b"".join),
+    st.sampled_from(["simple", "nofws"]),
+    st.sampled_from([None, (b"*",), (b"x-a", b"to")]),
+)
+def test_what_is_signed_verifies(
+    more: list[tuple[bytes, bytes]], body: bytes, canonicalization: str, wanted: tuple[bytes, ...] | None
+) -> None:
+    header = b"From: alice@example.org\r\n" + b"".join(name + b":" + value + b"\r\n" for name, value in more)
+    message = header + b"\r\n" + body
+    names = None if wanted is None else choose_names(wanted, parse_header(header))
+    text = field(message, request(names=names, canonicalization=canonicalization)) + message
+    assert [verdict.reason.name for verdict in judge(text)] == ["GOOD"]
+    assert [verdict.reason.name for verdict in judge(text + b"x\r\n")] == ["SIGNATURE_MISMATCH"]
