@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from exim_dkim.system.listeners import Listener
+from exim_dkim.system.listeners import BACKLOG, Listener
 from exim_dkim.system.notify import notify
 from exim_dkim.system.serving import fault_logger, raise_descriptor_limit
 from milter_server.connection import MilterConnection
@@ -99,7 +99,9 @@ class Server:
 
     async def _listen(self, service: Service, loop: asyncio.AbstractEventLoop) -> asyncio.Server:
         listener = service.listener.socket
-        return await loop.create_server(lambda: MilterConnection(self, service.filter, loop), sock=listener)
+        return await loop.create_server(
+            lambda: MilterConnection(self, service.filter, loop), sock=listener, backlog=BACKLOG
+        )
 
     async def _watch_clock(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
