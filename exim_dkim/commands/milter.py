@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from milter_server.main import Programme
 
 _EPILOG = """\b
-Example of a configuration file:
+Examples:
+  exim-dkim milter --check
+  exim-dkim milter --foreground --config /etc/exim-dkim/milter.conf
+\b
+A configuration file:
   user = exim-dkim
   begin profiles
   sid-filter:
