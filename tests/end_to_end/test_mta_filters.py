@@ -24,6 +24,7 @@ from tests.support.mail_world import (
 )
 from tests.support.mta import HOST_NAME
 from tests.support.mtas import NAMES
+from tests.support.postfix import smtp_source
 from tests.support.run import run
 
 pytestmark = [pytest.mark.peer("sendmail"), pytest.mark.peer("postfix")]
@@ -98,6 +99,14 @@ def test_several_messages_in_a_connection(mail: MailWorld) -> None:
         ["pass example.org"],
         ["pass example.org"],
     ]
+
+
+def test_many_at_once(mail: MailWorld) -> None:
+    """Sixty messages over ten connections: all arrive, each with its own signature."""
+    smtp_source(mail.mta.ports["both"], 60, 10, sender="alice@example.org", recipient="bob@rx.example")
+    delivered = [mail.sink.next().message for _ in range(60)]
+    assert [verdicts(message) for message in delivered] == [["pass example.org"]] * 60
+    assert mail.sink.received.empty()
 
 
 # --- verification ---------------------------------------------------------------------------------------------------

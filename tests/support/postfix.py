@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.mta import HOST_NAME, Listener, Milter, Mta
+from tests.support.mta import HOST_NAME, Listener, Milter, Mta, unpacked
 from tests.support.processes import Process, give
 
 LIBRARIES = Path("/usr/lib/postfix")
@@ -140,6 +140,16 @@ class Postfix(Mta):
         libraries = self.root / "usr" / "lib" / "postfix"
         namespace = NAMESPACE.format(libraries=libraries, mounted=LIBRARIES, directory=self.directory)
         return ["unshare", "--mount", "sh", "-ec", namespace, "sh", program, "-c", self.configuration, *arguments]
+
+
+def smtp_source(port: int, count: int, sessions: int, *, sender: str, recipient: str) -> None:
+    """Send `count` messages to 127.0.0.1:`port` over so many connections at once, with Postfix's load generator."""
+    root = unpacked("postfix")
+    namespace = f'mount --bind {root}/usr/lib/postfix {LIBRARIES}; exec "$@"'
+    command = [root / "usr" / "sbin" / "smtp-source", "-s", str(sessions), "-m", str(count), "-l", "4096"]
+    wrapped = ["unshare", "--mount", "sh", "-ec", namespace, "sh", *map(str, command)]
+    wrapped += ["-f", sender, "-t", recipient, f"127.0.0.1:{port}"]
+    subprocess.run(wrapped, capture_output=True, check=True, timeout=100)
 
 
 def _milter(milter: Milter) -> str:
