@@ -22,7 +22,7 @@ from exim_dkim.crypto import load_private_key, load_public_key
 from exim_dkim.dkim.signature import parse_signature
 from exim_dkim.dkim.verify import verify
 from exim_dkim.errors import ConfigurationError, ExpansionError, KeyFormatError, ParseError
-from exim_dkim.expansion import EmptyEnvironment, expand, parse_template, split_list
+from exim_dkim.expansion import EmptyEnvironment, Template, expand, parse_template, split_list
 from exim_dkim.keyrecord import parse_key_record
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_field, parse_header, parse_message, to_wire
@@ -157,7 +157,17 @@ def _der(data: bytes) -> None:
 
 
 def _expand(data: bytes) -> None:
-    expand(parse_template(data), EmptyEnvironment())
+    """The same, use after use: what is kept of a template must not change its value or its error."""
+    template = parse_template(data)
+    results = {_value_or_error(template) for _ in range(4)}
+    assert len(results) == 1, results
+
+
+def _value_or_error(template: Template) -> tuple[object, ...]:
+    try:
+        return expand(template, EmptyEnvironment())
+    except ExpansionError as error:
+        return type(error), error.message, error.start
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
