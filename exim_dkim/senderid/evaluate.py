@@ -51,9 +51,9 @@ class SenderIdVerdict:
     @property
     def explanation(self) -> str:
         """One line for people: whose domain, what was found."""
-        source = f" of {self.field.title()}" if self.field else ""
+        source = f"({self.field.title()})" if self.field else ""
         detail = self.mechanism or self.detail
-        about = f"{self.scope.value}{source} {self.domain}".rstrip()
+        about = " ".join(filter(None, (self.scope.value, self.domain, source)))
         return f"{about}: {self.reason.text}{f' ({detail})' if detail else ''}"
 
 

@@ -607,7 +607,7 @@ def test_json_of_every_method() -> None:
         "mechanism": "ip4:192.0.2.1",
         "text": None,
         "lookups": 0,
-        "explanation": "pra of From example.org: the domain permits this client (ip4:192.0.2.1)",
+        "explanation": "pra example.org (From): the domain permits this client (ip4:192.0.2.1)",
     }
     assert told["spf_helo_detail"]["reason"] == "matched_fail"
     assert (told["forged"], told["why"], told["omitted"]) == (0, {}, 0)

@@ -83,7 +83,7 @@ def test_json(zone: Path) -> None:
     assert found == {
         "result": "pass",
         "reason": "matched_pass",
-        "explanation": "pra of Sender list.example.org: the domain permits this client (a)",
+        "explanation": "pra list.example.org (Sender): the domain permits this client (a)",
         "scope": "pra",
         "field": "sender",
         "address": "list-owner@list.example.org",

@@ -135,9 +135,9 @@ def test_what_a_verdict_tells() -> None:
         "192.0.2.1 may not send for a@example.org (mx.example.net)", "", 0, 0,
     )  # fmt: skip
     assert verdict.explanation == (
-        "pra of Resent-From example.org: the domain says that this client is not permitted (-all)"
+        "pra example.org (Resent-From): the domain says that this client is not permitted (-all)"
     )
-    assert check("From: a@x, b@y").explanation.startswith("pra of From: the header field that says")
+    assert check("From: a@x, b@y").explanation.startswith("pra (From): the header field that says")
     assert check("").explanation == "pra: no header field says who is responsible for the message"
     assert check("", MFROM, "a@example.org").explanation == (
         "mfrom example.org: the domain permits this client (ip4:192.0.2.1)"
