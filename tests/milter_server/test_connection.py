@@ -11,17 +11,30 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from milter_server import connection as module
 from milter_server import server as server_module
-from milter_server.command import Connect, EndOfHeaders, EndOfMessage, Field, Helo, Mail, Quit, Rcpt, format_command
+from milter_server.command import (
+    Connect,
+    EndOfHeaders,
+    EndOfMessage,
+    Field,
+    Helo,
+    Mail,
+    Quit,
+    QuitNewConnection,
+    Rcpt,
+    Unknown,
+    format_command,
+)
 from milter_server.handler import ALL_STEPS, Answer, Filter, MessageHandler, Step
 from milter_server.message import Connection, Family, Header, Transaction
 from milter_server.packet import format_packet
 from milter_server.reply import PROGRESS
-from milter_server.response import ACCEPT, CONTINUE, REJECT, TEMPFAIL, Changes, Response
+from milter_server.response import ACCEPT, CONTINUE, REJECT, TEMPFAIL, Action, Changes, Response
 from tests.support.milter_client import VERSION_2, LostError, MilterClient
 from tests.support.milter_world import MadeOf, Serving
 from tests.support.processes import wait_until
@@ -409,9 +422,10 @@ def pour(mta: socket.socket, data: bytes) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_mta_that_does_not_read_is_left() -> None:
+def test_an_mta_that_does_not_read_is_left(caplog: pytest.LogCaptureFixture) -> None:
     """It pipelines what it should await answers to, and takes none."""
     filter = Acting()
+    filter.actions = Action.ADD_HEADERS
     with Serving(filter) as world:
         assert isinstance(world.address, tuple)
         with socket.create_connection(world.address, PATIENCE) as mta:
@@ -421,6 +435,49 @@ def test_an_mta_that_does_not_read_is_left() -> None:
                 pour(mta, b"".join(CONVERSATION[1:3]))
         assert_served(world)
         wait_until("all have gone", lambda: not world.server.connections)
+    assert "silent for too long, or does not read" in caplog.text
+
+
+def test_an_mta_that_reads_late_gets_every_answer(tmp_path: Path) -> None:
+    number = 100_000
+    filter = Acting()
+    filter.actions = Action.ADD_HEADERS
+    with Serving(filter, path=tmp_path / "socket") as world, MilterClient(world.address, VERSION_2) as mta:
+        writer = threading.Thread(target=mta.send, args=(CONVERSATION[1] * number,))
+        writer.start()
+        wait_until("replies are not taken", lambda: any(one._stuck for one in world.server.connections))
+        for _ in range(number):
+            assert mta.reply() == CONTINUE
+        writer.join(PATIENCE)
+
+
+def test_one_connection_for_several_clients() -> None:
+    filter = Acting()
+    filter.unwanted = Step(0)
+    with Serving(filter) as world, MilterClient(world.address) as mta:
+        for _ in range(3):
+            mta.greet()
+            assert mta.message(FIELDS, b"body").response == CONTINUE
+            mta.tell(Unknown(b"HELP"))
+            mta.tell(Mail(b"<a@b>"))
+            mta.tell(QuitNewConnection())
+        mta.quit()
+    assert filter.clients == ["connected", "closed"] * 3
+    assert filter.ends == [["end_of_message"], ["abort"]] * 3
+
+
+def test_a_filter_that_fails_to_say_goodbye(caplog: pytest.LogCaptureFixture) -> None:
+    def act(what: str) -> Answer | None:
+        if what == "abort":
+            raise ZeroDivisionError
+        return None
+
+    with Serving(Acting(act)) as world, MilterClient(world.address) as mta:
+        mta.greet()
+        mta.tell(Mail(b"<a@b>"))
+        mta.abort()
+        assert mta.message(FIELDS).response == CONTINUE
+    assert "internal error: ZeroDivisionError" in caplog.text
 
 
 def test_quitting() -> None:

@@ -19,6 +19,7 @@ from milter_server.command import EndOfHeaders, EndOfMessage, Field, Mail, Negot
 from milter_server.handler import Filter, MessageHandler
 from milter_server.message import Header, Recipient, Transaction
 from milter_server.response import CONTINUE, TEMPFAIL, Action, Changes, InsertField, Response
+from milter_server.server import Server
 from tests.support.milter_client import VERSION_2, VERSION_6, LostError, MilterClient
 from tests.support.milter_world import MadeOf, Serving
 from tests.support.processes import wait_until
@@ -159,6 +160,14 @@ def test_filters_can_be_replaced() -> None:
             new.greet()
             assert new.message(FIELDS).response == TEMPFAIL
         assert old.message(FIELDS).response == CONTINUE
+
+
+def test_reloading_is_the_callers() -> None:
+    called: list[str] = []
+    server = Server([], reload=lambda: called.append("reload"))
+    server.reload()
+    assert called == ["reload"]
+    Server([]).reload()
 
 
 def test_several_filters() -> None:
