@@ -241,11 +241,7 @@ def prepare(installation: Installation, directory: Path) -> LookupServer:
         (directory / name).chmod(0o644)
 
     spools = " : ".join(str(directory / name / "spool") for name in ("second", "third"))
-    options = {
-        "dns_zone_file": str(directory / "zone"),
-        "lookup_spool_directories": spools,
-        "authserv_id": "rx.example",
-    }
+    options = {"dns_zone_file": str(directory / "zone"), "lookup_spool_directories": spools}
     server = LookupServer(installation, directory / "lookup", options)
     server.start()
     say()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar, assert_never
@@ -40,17 +41,19 @@ class Method(enum.Enum):
     SENDERID = "sender-id"
     SENDERID_MFROM = "sender-id mfrom"
 
+    __hash__ = object.__hash__  # members are single; Enum's own hash is slow, and every look-up needs it
+
     @property
     def word(self) -> str:
         """The name that stands before `=`."""
         return self.value.partition(" ")[0]
 
-    @property
+    @functools.cached_property
     def field(self) -> str:
         """The field of `Authentication`."""
         return self.name.lower()
 
-    @property
+    @functools.cached_property
     def wants_body(self) -> bool:
         """True for those that sign bodies."""
         return self in (Method.DKIM, Method.DOMAINKEYS)

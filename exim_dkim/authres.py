@@ -225,7 +225,7 @@ def bears_id(field: HeaderField, authserv_id: str) -> bool:
 
     Names are compared without regard to case, to a final dot, and to the form of internationalised names. Whatever some
     reader could take for the id counts: the first word; the text up to the first semicolon with blanks, comments and
-    quotes removed; and, when a comment or a quoted string does not end, the id anywhere.
+    quotes removed; and, when a comment or a quoted string does not end, or the field is too long, the id anywhere.
     """
     if field.name != FIELD_NAME:
         return False
@@ -234,15 +234,21 @@ def bears_id(field: HeaderField, authserv_id: str) -> bool:
     try:
         parts = list(_id_parts(text))
     except ParseError:
-        return wanted in _fold_case(text)
+        folded = text.casefold()
+        return wanted in folded or authserv_id.casefold() in folded
     first_word, *_ = _ODD.split(" ".join(parts).strip())
     candidates = (first_word, _ODD.sub("", parts[0]) if parts else "", _ODD.sub("", "".join(parts)))
     return any(_claims(each, wanted) for each in candidates)
 
 
 def _id_parts(text: str) -> Iterator[str]:
-    """The pieces of the text before the first semicolon that are no comment; `ParseError` when one has no end."""
-    scanner = Scanner(text[:MAX_FIELD])
+    """The pieces of the text before the first semicolon that are no comment; `ParseError` when one has no end.
+
+    The same for a text that is too long to be read at all.
+    """
+    scanner = Scanner(text)
+    if len(text) > MAX_FIELD:
+        scanner.fail("too long")
     while not scanner.at_end() and not scanner.text.startswith(";", scanner.position):
         if scanner.text.startswith('"', scanner.position):
             quoted = scanner.take(QUOTED) or scanner.fail("a quoted string does not end")

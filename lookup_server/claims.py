@@ -12,6 +12,9 @@ from exim_dkim.authres import FIELD_NAME, bears_id
 from exim_dkim.message import parse_header, to_wire
 
 NOTHING: Final = "none"
+MAX_FIELDS: Final = 1000
+"""Fields that are looked at; of a message with more it cannot be told which are forged. The 64 KiB that Exim hands out
+have room for more, but no honest message has."""
 
 
 class Claims(NamedTuple):
@@ -24,6 +27,8 @@ class Claims(NamedTuple):
 def sort_fields(header: bytes, authserv_id: str) -> Claims:
     """The claims in a header whose lines end in LF or CRLF."""
     found = [field for field in parse_header(to_wire(header)) if field.name == FIELD_NAME]
+    if len(found) > MAX_FIELDS:
+        return Claims()
     foreign = [field.raw for field in found if not bears_id(field, authserv_id)]
     return Claims(len(found) - len(foreign), tuple(raw.replace(b"\r\n", b"\n") for raw in foreign))
 

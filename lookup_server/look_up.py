@@ -110,7 +110,7 @@ class LookUps:
     def begin(self, request: Request, query: Query, local: bool) -> LookUp:
         """What is known, and the tasks that find out the rest. `RequestError`."""
         unverified = _unverified(request, query.methods)
-        methods = [method for method in query.methods if method not in unverified]
+        methods = [method for method in query.methods if method not in unverified] if unverified else query.methods
         needs_envelope = any(not method.wants_body for method in query.methods)
         look_up = LookUp(read_envelope(request) if needs_envelope else Envelope(), {}, unverified)
         signatures = [method for method in methods if method.wants_body]

@@ -54,6 +54,11 @@ class Query(NamedTuple):
     key: Key | None = None
     methods: tuple[Method, ...] = ()
 
+    @property
+    def plain(self) -> bool:
+        """Whether the reply is one word about one method."""
+        return self.name in METHODS
+
 
 def parse_query(request: Request, methods: tuple[Method, ...], others: tuple[str, ...] = ()) -> Query:
     """The query of a request, or `RequestError`. `methods`: those of the option. `others`: queries besides these."""

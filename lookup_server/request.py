@@ -31,8 +31,8 @@ MAX_LINES: Final = 100
 """Lines before the empty line."""
 
 NAMES: Final = frozenset(
-    b"control length message_body_size message_exim_id queue_name sender_address sender_helo_name sender_host_address"
-    b" spool_directory".split()
+    b"control length message_body_size message_exim_id primary_hostname queue_name sender_address sender_helo_name"
+    b" sender_host_address spool_directory".split()
 )
 """The names that mean something here."""
 

@@ -10,6 +10,7 @@ Whatever goes wrong inside is logged, and is `defer` or `temperror`.
 | `sender_host_address`, `sender_address`, `sender_helo_name` | the envelope, for SPF and Sender ID, and for the log |
 | `message_exim_id`, `spool_directory`, `queue_name` | where the body is, when it does not come with the request |
 | `message_body_size` | `$message_body_size`: a `-D` file of another size is not trusted |
+| `primary_hostname` | what stands in Authentication-Results, where no option says it |
 | `length` | bytes of message that follow the empty line, for clients that cannot half-close |
 """
 
@@ -62,7 +63,8 @@ class Service:
     def __init__(self, settings: Settings, resolver: Resolver, clock: Callable[[], float] = time.time) -> None:
         """`clock`: seconds since the epoch, for dates in signatures. `ConfigurationError`: options without sense."""
         self.timeout = settings.seconds("lookup_timeout")
-        self._authserv_id = authserv_id(settings)
+        self._authserv_id = functools.lru_cache(8)(functools.partial(authserv_id, settings))
+        self._authserv_id("")
         self._methods = methods_option(settings)
         words = [word.value for word in (*Word, *SpfResult)]
         self.counts = dict.fromkeys(("requests", "errors", "verified", "remembered", *words), 0)
@@ -128,13 +130,19 @@ class Service:
         if query.name in WITH_CLAIMS:
             findings = findings._replace(claims=self._claims(request))
         if query.methods:
-            self.counts[findings.word(query.methods[0], query.key)] += 1
-        return tell(query, findings, self._authserv_id)
+            word = findings.word(query.methods[0], query.key)
+            self.counts[word] += 1
+            if query.plain:
+                return word.encode()
+        return tell(query, findings, self._name(request))
+
+    def _name(self, request: Request) -> str:
+        return self._authserv_id(request.values.get(b"primary_hostname", b"").decode("utf-8", "replace"))
 
     def _claims(self, request: Request) -> Claims:
         if unreadable(request):
             return Claims()
-        return sort_fields(request.split()[0], self._authserv_id)
+        return sort_fields(request.split()[0], self._name(request))
 
     def _tell_nothing(self, request: Request, query: Query | None, why: str) -> bytes:
         """The reply when nothing could be looked up."""
@@ -143,7 +151,7 @@ class Service:
         findings = Findings(Authentication(unfinished=dict.fromkeys(query.methods, why)))
         if query.methods:
             self.counts[findings.word(query.methods[0], query.key)] += 1
-        return tell(query, findings, self._authserv_id)
+        return tell(query, findings, self._name(request))
 
 
 def _tell_stats(service: Service) -> bytes:

@@ -76,7 +76,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("dkim_verify_clock_drift", "time", "5m", "how far a signature's clock may be wrong"),
     ("domainkeys_verify", "boolean", "false", "verify DomainKeys signatures; all of them are rsa-sha1"),
     ("domainkeys_verify_min_keysize", "integer", "1024", "smallest acceptable RSA key for DomainKeys, in bits"),
-    ("authserv_id", "string", None, "name in Authentication-Results; unset: that of primary_hostname"),
+    ("authserv_id", "string", None, "name in Authentication-Results; unset: that of the mail server"),
     # SPF.
     ("spf_max_void_lookups", "integer", "2", "how many DNS look-ups of an SPF evaluation may find nothing"),
     ("spf_timeout", "time", "20s", "longest time for an SPF evaluation, looked at between DNS answers"),

@@ -59,14 +59,24 @@ def host_name(settings: Settings) -> str:
     return settings.string("primary_hostname") or os.uname().nodename
 
 
-def authserv_id(settings: Settings) -> str:
-    """The name under which results are told (RFC 8601 §2.5); `ConfigurationError` for one that cannot be written."""
-    name = settings.string("authserv_id") or host_name(settings)
-    if not name.isprintable() or len(name) > MAX_NAME or not any(map(str.isalnum, name)):
-        raise ConfigurationError(
-            f"authserv_id: {name!r} cannot be used; set a domain name", *settings.place("authserv_id")
-        )
+def authserv_id(settings: Settings, host: str = "") -> str:
+    """The name under which results are told (RFC 8601 §2.5); `ConfigurationError` for one that cannot be written.
+
+    `host`: what the mail server calls itself; used where no option says it, if it can be.
+    """
+    name = settings.string("authserv_id") or settings.string("primary_hostname")
+    if not name and can_be_authserv_id(host):
+        return host
+    name = name or os.uname().nodename
+    if not can_be_authserv_id(name):
+        text = f"authserv_id: {name!r} cannot be used; set a domain name"
+        raise ConfigurationError(text, *settings.place("authserv_id"))
     return name
+
+
+def can_be_authserv_id(name: str) -> bool:
+    """Whether a name is one that a field can bear."""
+    return name.isprintable() and len(name) <= MAX_NAME and any(map(str.isalnum, name))
 
 
 Verification = dkim.Verification | domainkeys.Verification

@@ -283,10 +283,11 @@ OURS = [
     b'Authentication-Results: "mx.example; dkim=pass',
     b"Authentication-Results: ) mx.example; dkim=pass",
     b"Authentication-Results: " + b"(" * 20_000 + b")" * 20_000 + b"mx.example",
+    b"Authentication-Results: " + b"()" * MAX_FIELD + b"MX.example",
 ]
 
 
-@pytest.mark.parametrize("field", OURS, ids=[repr(field[22:60]) for field in OURS])
+@pytest.mark.parametrize("field", OURS, ids=[repr(field[22:60]) + repr(field[-3:]) for field in OURS])
 def test_claims_to_be_ours(field: bytes) -> None:
     assert bears_id(parse_field(field), "mx.example")
     assert not bears_id(parse_field(b"X-" + field), "mx.example")

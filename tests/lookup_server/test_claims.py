@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookup_server.claims import Claims, sort_fields, tell_foreign, tell_forged
+from lookup_server.claims import MAX_FIELDS, Claims, sort_fields, tell_foreign, tell_forged
 
 OURS = b"Authentication-Results: mx.example; dkim=pass\n"
 FOLDED = b"AUTHENTICATION-RESULTS: other.example;\n\tdkim=pass\n"
@@ -22,6 +22,11 @@ LATIN = b"Authentication-Results: \xe4.example; none\n"
 )
 def test_sorted(header: bytes, forged: int, foreign: tuple[bytes, ...]) -> None:
     assert sort_fields(header, "mx.example") == Claims(forged, foreign)
+
+
+def test_more_than_anybody_would_have() -> None:
+    assert sort_fields(OURS * MAX_FIELDS, "mx.example").forged == MAX_FIELDS
+    assert sort_fields(OURS * (MAX_FIELDS + 1), "mx.example") == Claims()
 
 
 def test_told() -> None:

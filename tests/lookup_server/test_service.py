@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -767,3 +768,25 @@ def test_dkim_does_not_wait_for_domainkeys_beyond_the_deadline() -> None:
     service = make_service(SilentPolicy(), options)
     (reply,) = ask(service, request(domainkeys.signed(GOOD), "all"))
     assert reply == 'dkim=good dkim_domains="example.org" domainkeys=defer domainkeys_domains="" forged=0'
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "name"),
+    [
+        ("", "mx.example", "mx.example"),
+        ("authserv_id = ours.example", "mx.example", "ours.example"),
+        ("primary_hostname = host.example", "mx.example", "host.example"),
+        ("", "...", os.uname().nodename),
+        ("", '"a\\nb"', os.uname().nodename),
+        ("", "", os.uname().nodename),
+    ],
+)
+def test_the_name_in_the_field(options: str, host: str, name: str) -> None:
+    (field,) = ask(make_service(resolver(), options), request(b"", "authres", primary_hostname=host))
+    assert parse_authres(field.partition(":")[2].encode()).authserv_id == name
+
+
+def test_forged_in_the_name_of_the_mail_server() -> None:
+    service = make_service(resolver())
+    assert ask(service, request(FORGED + GOOD_HEADER, "forged", primary_hostname="mx.example")) == ["2"]
+    assert ask(service, request(FORGED + GOOD_HEADER, "forged", primary_hostname="other.example")) == ["1"]

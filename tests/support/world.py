@@ -82,7 +82,6 @@ class World:
             spools = " : ".join(str(self.directory / exim / "spool") for exim in RECEIVERS)
             settings = {
                 "dns_zone_file": str(self.directory / "zone"),
-                "authserv_id": "rx.example",
                 "lookup_spool_directories": spools,
                 **(options or {}),
             }
