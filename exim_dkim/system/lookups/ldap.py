@@ -18,6 +18,7 @@ from exim_dkim.expansion.lists import split_list
 from exim_dkim.expansion.lookups import Lookup, LookupDeferred, Request
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.lazypattern import lazy_pattern
+from exim_dkim.system.lookups.connections import Driver, connected
 from exim_dkim.system.lookups.servers import SECONDS
 
 _PARAMETER = lazy_pattern(rb'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))\s*')
@@ -97,15 +98,28 @@ def _search(place: str, url: Any, query: Query) -> list[_Entry]:
     """The entries that a server finds; none below a name that does not exist. Raises ServiceTrouble without server."""
     import ldap
 
+    user, password = query.parameters.get(b"user", b""), query.parameters.get(b"pass", b"")
+    with connected((place, user, password), partial(_open, place, user, password), _DRIVER) as connection:
+        try:
+            connection.set_option(ldap.OPT_REFERRALS, query.parameters.get(b"referrals") != b"nofollow")
+            connection.set_option(ldap.OPT_DEREF, _DEREFERENCES.get(query.parameters.get(b"dereference", b""), 0))
+            return _entries(connection, url, query)
+        except ldap.NO_SUCH_OBJECT:
+            return []
+        except ldap.LDAPError as error:
+            raise LookupDeferred(f"ldap_search failed: {_message(error)}") from None
+
+
+def _open(place: str, user: bytes, password: bytes) -> Any:
+    """A connection on which this user is known."""
+    import ldap
+
     connection: Any = ldap.initialize(place)
     try:
         connection.set_option(ldap.OPT_PROTOCOL_VERSION, 3)
         connection.set_option(ldap.OPT_NETWORK_TIMEOUT, SECONDS)
         connection.set_option(ldap.OPT_TIMEOUT, SECONDS)
-        connection.set_option(ldap.OPT_REFERRALS, query.parameters.get(b"referrals") != b"nofollow")
-        connection.set_option(ldap.OPT_DEREF, _DEREFERENCES.get(query.parameters.get(b"dereference", b""), 0))
-        user = unquote_to_bytes(query.parameters.get(b"user", b"")).decode()
-        connection.simple_bind_s(user, query.parameters.get(b"pass", b"").decode())
+        connection.simple_bind_s(unquote_to_bytes(user).decode(), password.decode())
     except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT) as error:
         raise ServiceTrouble(_message(error)) from None
     except (ldap.LDAPError, UnicodeError) as error:
@@ -113,14 +127,10 @@ def _search(place: str, url: Any, query: Query) -> list[_Entry]:
             f"failed to bind the LDAP connection to server {place.partition('://')[2]} - LDAP error: {_message(error)}"
         )
         raise LookupDeferred(text) from None
-    try:
-        return _entries(connection, url, query)
-    except ldap.NO_SUCH_OBJECT:
-        return []
-    except ldap.LDAPError as error:
-        raise LookupDeferred(f"ldap_search failed: {_message(error)}") from None
-    finally:
-        connection.unbind_s()
+    return connection
+
+
+_DRIVER: Final = Driver(check=lambda connection: connection.whoami_s(), close=lambda connection: connection.unbind_s())
 
 
 def _entries(connection: Any, url: Any, query: Query) -> list[_Entry]:

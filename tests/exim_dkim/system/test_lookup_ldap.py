@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from exim_dkim.errors import ExpansionError
 from exim_dkim.expansion import expand, parse_template
 from exim_dkim.expansion.lookups import LookupDeferred
 from exim_dkim.system.environment import MessageEnvironment
+from exim_dkim.system.lookups import connections
 from exim_dkim.system.lookups.ldap import Query, parse_query, quote
 from tests.support import databaseservers
 from tests.support.peers import program
@@ -138,6 +140,28 @@ def test_servers_of_the_configuration(place: str) -> None:
     assert ours(text, f"ldap_default_servers = {down} : {place.replace(':', '::')}\n") == b"bob@example.org"
     assert b"failed to bind the LDAP connection to server 127.0.0.1:" in ours(text, f"ldap_default_servers = {down}\n")
     assert b"no LDAP server: name one in the URL" in ours(text)
+
+
+@needs_library
+def test_connections_are_kept(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By server and user; one that does not work any more is replaced."""
+    kept: dict[object, Any] = {}
+    monkeypatch.setattr(connections, "_kept", kept)
+    monkeypatch.setattr(connections, "_TRUSTED", 0.0)
+    query = text_of("ldap{ldap://PLACE/o=base?mail?sub?(uid=bob)}", place)
+    as_root = query.replace("{ldap:", '{user="cn=root,o=base" pass=secret ldap:')
+
+    def used(text: str) -> Any:
+        assert ours(text) == b"bob@example.org"
+        return list(kept.values())[-1].connection
+
+    first = used(query)
+    assert used(query) is first
+    assert used(as_root) is not first
+    first.unbind_s()
+    assert used(query) is not first
+    assert len(kept) == 2
+    connections.close_all()
 
 
 @pytest.mark.peer("exim")
