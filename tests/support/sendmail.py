@@ -107,7 +107,8 @@ class Sendmail(Mta):
         made = [*settings]
         for milter in {milter.name: milter for each in self.listeners.values() for milter in each.milters}.values():
             flag = {"tempfail": "F=T, ", "reject": "F=R, ", "accept": ""}[milter.when_down]
-            times = ";".join(f"{kind}:{milter.timeout}s" for kind in "CSRE")
+            # E is for the whole end of a message, which a filter may draw out by words of progress.
+            times = ";".join((*(f"{kind}:{milter.timeout}s" for kind in "CSR"), f"E:{10 * milter.timeout}s"))
             made.append(f"MAIL_FILTER(`{milter.name}', `S={milter.address}, {flag}T={times}')dnl")
         for name, listener in self.listeners.items():
             family = "Family=inet6, " if ":" in listener.host else ""
