@@ -72,8 +72,8 @@ def test_who_is_asked_to_end_is_not_started_again(number: signal.Signals) -> Non
     reader, writer = os.pipe()
 
     def work(_: int) -> int:
-        os.kill(os.getppid(), number)
         os.write(writer, b".")
+        os.kill(os.getppid(), number)
         signal.pause()
         return 1
 
