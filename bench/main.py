@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import domainkeys, engine, expansion, filter, milter, report, server, timing
+from bench import domainkeys, engine, expansion, filter, milter, report, server, spf, timing
 from bench.opendkim import PeerMissingError
 
 SECTIONS: dict[str, Callable[[int], report.Section]] = {
@@ -16,6 +16,7 @@ SECTIONS: dict[str, Callable[[int], report.Section]] = {
     "filter": filter.measure,
     "expansion": expansion.measure,
     "milter": milter.measure,
+    "spf": spf.measure,
 }
 
 

@@ -34,7 +34,7 @@ from exim_dkim.spf.verdict import SpfPolicy
 
 Clock = Callable[[], float]
 
-_CACHE = RecordCache()
+CACHE = RecordCache()
 _ALL, _IP4, _IP6, _A, _MX, _PTR, _EXISTS, _INCLUDE = Kind
 _TXT = RecordType.TXT
 _ASKED4 = {_A: RecordType.A, _MX: RecordType.MX, _EXISTS: RecordType.A, _INCLUDE: RecordType.TXT}
@@ -56,7 +56,7 @@ def shortened(name: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _question(name: str, record_type: RecordType) -> Question | None:
+def question_of(name: str, record_type: RecordType) -> Question | None:
     """What to ask; None for what is no name."""
     return Question(name.lower(), record_type) if is_name(name) else None
 
@@ -158,14 +158,14 @@ class Walk:
 
     async def _check(self, domain: str, top: bool) -> SpfReason:
         """What the record of a domain says of the client (RFC 7208 §4.3-§4.7)."""
-        question = _question(domain, _TXT)
+        question = question_of(domain, _TXT)
         if question is None:
             return SpfReason.NO_RECORD
         answer = self.known.get(question) or await self._answer(question)
         if not answer.records:
             self._nothing(answer)
             return SpfReason.NXDOMAIN if answer.trouble is Trouble.NXDOMAIN else SpfReason.NO_RECORD
-        record = _CACHE.get(answer.records, self._select)
+        record = CACHE.get(answer.records, self._select)
         if not isinstance(record, Record):
             return self._unusable(record, domain)
         if top:
@@ -214,7 +214,7 @@ class Walk:
         name = domain if target is None else target.name or await self._expand(target, domain)
         if kind is _PTR:
             return _is_under(await self._client_names(), name.lower())
-        question = _question(name, self._asked[kind])
+        question = question_of(name, self._asked[kind])
         if question is not None and question not in self.known:
             await self._fetch_ahead(question, record, domain)
         if kind is _INCLUDE:
@@ -235,7 +235,7 @@ class Walk:
         for term in record.asking:
             if len(questions) > self._spare:
                 break
-            other = _question(domain if term.target is None else term.target.name, self._asked[term.kind])
+            other = question_of(domain if term.target is None else term.target.name, self._asked[term.kind])
             if other is not None and other not in self.known:
                 questions[other] = None
         self._spare -= len(questions) - 1
@@ -261,7 +261,7 @@ class Walk:
 
     async def _addresses(self, hosts: Iterable[bytes]) -> list[Answer]:
         """The answers for all names that are names, in order."""
-        asked = [_question(host.decode("ascii", "replace"), self._asked[_A]) for host in hosts]
+        asked = [question_of(host.decode("ascii", "replace"), self._asked[_A]) for host in hosts]
         questions = [question for question in asked if question is not None]
         missing = [question for question in dict.fromkeys(questions) if question not in self.known]
         if missing:
@@ -333,7 +333,7 @@ class Walk:
         """Set `text` to what the domain says about a fail (RFC 7208 §6.2); errors leave it empty."""
         domain = self._explained
         try:
-            question = _question(target.name or await self._expand(target, domain), _TXT)
+            question = question_of(target.name or await self._expand(target, domain), _TXT)
             if question is None:
                 return
             records = (self.known.get(question) or await self._answer(question)).records

@@ -1,0 +1,147 @@
+"""SPF: CPU time of one evaluation, against plain pyspf and libspf2, all with DNS answers in memory.
+
+The cases are those of the openspf suite for RFC 7208 (many are errors, to which a mail server gives little time), and
+records as large sites have them. pyspf has its DNS driver replaced by a dictionary; libspf2 (`libspf2.c`) has its own
+zone. Both parse a record each time they see it; this package keeps what it has parsed, and is measured without, too.
+Not every result is the same: libspf2 follows RFC 4408, and in its own way (tests/support/libspf2_unlike.py).
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+import exim_dkim.spf
+from bench import timing
+from bench.contenders import run
+from bench.libspf2 import LibSpf2, build
+from bench.report import Section, Target, duration
+from exim_dkim.envelope import Envelope, parse_client
+from exim_dkim.memory import Key, MemoryResolver, Value
+from exim_dkim.resolver import RecordType
+from exim_dkim.spf import SpfPolicy, check_host, macros, walk
+from exim_dkim.spf.compiled import RecordCache
+from tests.support.openspf import cases
+from tests.support.plain_pyspf import Dictionary, query_of
+
+TO_PYSPF = 1.0
+TO_LIBSPF2 = 2.0
+
+Check = tuple[Envelope, dict[Key, Value]]
+
+
+def measure(rounds: int) -> Section:
+    """The suite, then typical records."""
+    section = Section(
+        "SPF: CPU time of one evaluation",
+        "one core, DNS answers from memory; medians of interleaved rounds, ratios within a round",
+        ("", "libspf2", "pyspf", "exim-dkim", "/ libspf2", "/ pyspf", "first sight"),
+    )
+    with LibSpf2(build()) as worker:
+        suite = [(case.envelope, case.zone) for case in cases("rfc7208")]
+        _add(section, "RFC 7208 suite", suite, worker, rounds)
+        for name, check in typical():
+            _add(section, name, [check], worker, rounds)
+    return section
+
+
+def typical() -> Iterable[tuple[str, Check]]:
+    """Records such as large sites and hosting customers have."""
+    networks = " ".join(f"ip4:203.0.{number}.0/24" for number in range(40))
+    zone: dict[Key, Value] = {
+        "list.example": f"v=spf1 {networks} -all",
+        "customer.example": "v=spf1 include:_spf.host.example mx ~all",
+        "_spf.host.example": "v=spf1 include:_one.host.example include:_two.host.example ~all",
+        "_one.host.example": f"v=spf1 {networks} ~all",
+        "_two.host.example": "v=spf1 ip4:198.51.100.0/24 ip6:2001:db8::/32 ~all",
+        ("customer.example", RecordType.MX): ["10 mx1.host.example", "20 mx2.host.example"],
+        ("mx1.host.example", RecordType.A): "192.0.2.25",
+        ("mx2.host.example", RecordType.A): "192.0.2.26",
+        "macro.example": "v=spf1 exists:%{ir}.%{l1r-}.%{d2} -all",
+        ("7.100.51.198.alice.macro.example", RecordType.A): "127.0.0.2",
+    }
+
+    def check(client: str, domain: str) -> Check:
+        return Envelope(parse_client(client.encode()), b"mail.host.example", b"alice@" + domain.encode()), zone
+
+    yield "forty networks, none fits", check("198.51.100.7", "list.example")
+    yield "three includes, the last fits", check("198.51.100.7", "customer.example")
+    yield "three includes, mx, none fits", check("192.0.2.99", "customer.example")
+    yield "exists with macros", check("198.51.100.7", "macro.example")
+
+
+def _add(section: Section, name: str, checks: list[Check], worker: LibSpf2, rounds: int) -> None:
+    runs = {"libspf2": _libspf2(checks, worker), "pyspf": _pyspf(checks), "exim-dkim": _ours(checks)}
+    runs["first sight"] = _ours(checks, _forget)
+    times = timing.interleave(runs, rounds)
+    medians = {contender: statistics.median(values) / len(checks) for contender, values in times.items()}
+    to_libspf2 = timing.ratio(times["exim-dkim"], times["libspf2"])
+    to_pyspf = timing.ratio(times["exim-dkim"], times["pyspf"])
+    shown = [duration(medians[contender]) for contender in ("libspf2", "pyspf", "exim-dkim")]
+    shown[0] = f"{medians['libspf2'] * 1e6:.2f} us"
+    section.rows.append((name, *shown, f"{to_libspf2:.1f}", f"{to_pyspf:.2f}", duration(medians["first sight"])))
+    section.values.append({"name": name, "seconds": medians, "to_libspf2": to_libspf2, "to_pyspf": to_pyspf})
+    if len(checks) > 1:
+        section.targets.append(Target(f"{name}, of pyspf", to_pyspf, TO_PYSPF))
+        section.targets.append(Target(f"{name}, of libspf2", to_libspf2, TO_LIBSPF2))
+
+
+def _libspf2(checks: list[Check], worker: LibSpf2) -> timing.Run:
+    def run_all(count: int) -> float:
+        spent = 0.0
+        for _, group in groupby(checks, lambda check: id(check[1])):
+            together = list(group)
+            worker.set_zone(together[0][1])
+            spent += sum(worker.check(envelope, count).seconds for envelope, _ in together)
+        return spent
+
+    return run_all
+
+
+def _pyspf(checks: list[Check]) -> timing.Run:
+    pairs = [(envelope, Dictionary(MemoryResolver(zone))) for envelope, zone in checks]
+
+    def run_all(count: int) -> float:
+        start = time.process_time()
+        for envelope, dictionary in pairs:
+            with dictionary:
+                for _ in range(count):
+                    query_of(envelope).check()
+        return (time.process_time() - start) / count
+
+    return run_all
+
+
+def _ours(checks: list[Check], before: Callable[[], None] | None = None) -> timing.Run:
+    pairs = [(envelope, MemoryResolver(zone)) for envelope, zone in checks]
+    policy = SpfPolicy()
+
+    def run_all(count: int) -> float:
+        spent = 0.0
+        for envelope, resolver in pairs:
+            resolver.asked.clear()
+            if before is None:
+                start = time.process_time()
+                for _ in range(count):
+                    run(check_host(envelope, resolver, policy))
+                spent += time.process_time() - start
+                continue
+            for _ in range(count):
+                before()
+                start = time.process_time()
+                run(check_host(envelope, resolver, policy))
+                spent += time.process_time() - start
+        return spent / count
+
+    return run_all
+
+
+def _forget() -> None:
+    """What was kept of records, names and macros."""
+    walk.CACHE = RecordCache()
+    walk.question_of.cache_clear()
+    macros.parse_macros.cache_clear()
+    sys.modules[f"{exim_dkim.spf.__name__}.evaluate"].domain_to_ask.cache_clear()
