@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ MAX_KEPT: Final = 4 << 20
 MAX_TERM: Final = 300
 MAX_ODD: Final = 1024
 """How long a term, and all of them, may be where pyspf has to tell what they mean: it can be made to take its time."""
+
+_ZERO: Final = re.compile(r"%\{[A-Za-z]0+[^0-9]")
 
 Compiled = Record | Fault | None
 """What the records of a domain come to; None when only pyspf can tell, and not before it evaluates them."""
@@ -63,6 +66,8 @@ def compile_records(records: Sequence[bytes], select: Select) -> Compiled:
     longest = max(map(len, text.split(" ")))
     if longest > MAX_TERM:
         return Fault(SpfReason.BAD_SYNTAX, f"a term of {longest} characters; the limit is {MAX_TERM}")
+    if _ZERO.search(text):
+        return Fault(SpfReason.BAD_SYNTAX, "a macro keeps no part (RFC 7208 §7.3)")
     from exim_dkim.spf.pyspf import syntax_fault
 
     wrong = syntax_fault(text)

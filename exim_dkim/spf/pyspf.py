@@ -5,12 +5,14 @@ misses is noted (`missing`), and it is run again when that has been fetched. Eve
 in pyspf's module, so that any number of evaluations can be under way. Differs from pyspf where it differs from the RFC:
 DNS trouble with `ptr` is no match (§5.5), addresses of a `mx` or `ptr` are asked for all at once, an explanation is
 fetched only when it is needed, unknown modifiers may be repeated (§6), an include of the domain itself is an error only
-when it is reached, and a name that macros make too long is shortened until it fits (§7.3).
+when it is reached, known modifiers may be in capitals (§4.6.1), and a name that macros make too long is shortened until
+it fits (§7.3).
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, Final
@@ -28,6 +30,8 @@ with warnings.catch_warnings():
 
 _ANYBODY: Final = ipaddress.IPv4Address("192.0.2.1")
 _DEPENDENT: Final = "empty domain"  # what pyspf complains of when macros give nothing
+_MODIFIERS: Final = re.compile(r"(?<![^ ])(?:redirect|exp)=", re.IGNORECASE)
+
 _MATCHED: Final = {
     "pass": SpfReason.MATCHED_PASS,
     "fail": SpfReason.MATCHED_FAIL,
@@ -178,7 +182,7 @@ class Query(spf.query):  # type: ignore[misc]
             raise self._end(PermanentFault(SpfReason.RECORD_TOO_LONG, detail))
         if not records[0].isascii():
             raise self._end(PermanentFault(SpfReason.NOT_ASCII, domain))
-        return "v=spf1 " + records[0].decode("ascii")
+        return "v=spf1 " + _known_modifiers(records[0].decode("ascii"))
 
     def check_lookups(self) -> None:
         """One more term that asks DNS (RFC 7208 §4.6.4)."""
@@ -287,11 +291,16 @@ class Query(spf.query):  # type: ignore[misc]
         return SpfReason.BAD_SYNTAX
 
 
+def _known_modifiers(terms: str) -> str:
+    """The terms, with the modifiers in lower case, in which alone pyspf knows them (RFC 7208 §4.6.1: in any)."""
+    return _MODIFIERS.sub(lambda found: found[0].lower(), terms)
+
+
 def syntax_fault(terms: str) -> str | None:
     """What is wrong with these terms whoever is evaluated by them; None when that depends, or nothing is."""
     query = Query(_ANYBODY, "helo.example", ("local", "domain.example"), {}, SpfPolicy(), select_spf1)
     query.p = "unknown"
-    reason = query.run(f"v=spf1 {terms}")
+    reason = query.run(f"v=spf1 {_known_modifiers(terms)}")
     if reason is not SpfReason.BAD_SYNTAX or query.missing:
         return None
     if "%" in terms and query.detail.startswith(_DEPENDENT):

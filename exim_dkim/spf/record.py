@@ -106,7 +106,7 @@ _ONCE = ("redirect", "exp")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LENGTH = r"(0|[1-9][0-9]{0,2})"
 _MECHANISM: Final = re.compile(r"([+?~-]?)(all|ip4|ip6|a|mx|ptr|exists|include)([:/].*)?", re.IGNORECASE)
-_MODIFIER: Final = re.compile(r"([a-z][a-z0-9_.-]*)=([!-~]*)")
+_MODIFIER: Final = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=([!-~]*)")
 _IP4: Final = re.compile(rf":({_OCTET}(?:\.{_OCTET}){{3}})(?:/{_LENGTH})?")
 _IP6: Final = re.compile(rf":([0-9a-f:.]+)(?:/{_LENGTH})?", re.IGNORECASE)
 _DUAL: Final = re.compile(rf"(:.+?)?(?:/{_LENGTH})?(?://{_LENGTH})?")
@@ -124,10 +124,12 @@ def parse_record(text: str) -> Record | None:
             if term is None:
                 return None
             terms.append(term)
-        elif not _is_plain_modifier(modifier[1], modifier[2]) or (modifier[1] in _ONCE and modifier[1] in modifiers):
+        elif (name := modifier[1].lower()) in _ONCE:
+            if name in modifiers:
+                return None
+            modifiers[name] = modifier[2]
+        elif "%" in modifier[2] and parse_macros(modifier[2], DOMAIN_LETTERS) is None:
             return None
-        else:
-            modifiers[modifier[1]] = modifier[2]
     return _with_modifiers(tuple(terms), modifiers)
 
 
@@ -142,13 +144,6 @@ def _with_modifiers(terms: tuple[Term, ...], modifiers: dict[str, str]) -> Recor
         if term.kind in _ASKING and (term.target is None or term.target.name):
             asking.append(term)
     return Record(terms, tuple(asking), targets.get("redirect"), targets.get("exp"))
-
-
-def _is_plain_modifier(name: str, value: str) -> bool:
-    """Whether it is one that is known, or one to be ignored."""
-    if name.lower() in _ONCE:
-        return name in _ONCE  # pyspf does not know them in capitals
-    return "%" not in value or parse_macros(value, DOMAIN_LETTERS) is not None
 
 
 def _parse_mechanism(written: str) -> Term | None:

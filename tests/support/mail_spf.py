@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from tests.support import peers
-from tests.support.senderid_cases import HELO, Check
+from tests.support.senderid_cases import HELO, Check, Zone
 
 WORKER = Path(__file__).parents[1] / "peers" / "mail_spf.pl"
 
@@ -34,17 +34,15 @@ class MailSpf:
 
     def ask(self, check: Check) -> Answer:
         """Its answer to a check."""
-        asked = {
-            "scope": check.scope,
-            "identity": check.address,
-            "ip": check.client,
-            "helo": HELO,
-            "zone": check.zone,
-        }
+        return self.judge(check.scope, check.address, check.client, HELO, check.zone)
+
+    def judge(self, scope: str, identity: str, client: str, helo: str, zone: Zone) -> Answer:
+        """Its answer for any scope (`mfrom`, `helo` or `pra`) and HELO name."""
+        asked = {"scope": scope, "identity": identity, "ip": client, "helo": helo, "zone": zone}
         self._to.write(json.dumps(asked) + "\n")
         self._to.flush()
         line = self._from.readline()
-        assert line, f"the Mail::SPF worker ended while it ran {check.name!r}"
+        assert line, f"the Mail::SPF worker ended while it judged {identity!r}"
         return Answer(**json.loads(line))
 
 

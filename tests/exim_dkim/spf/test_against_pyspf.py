@@ -31,6 +31,8 @@ UNLIKE: dict[str, Explains] = {
     "§5.5: DNS trouble with ptr, and so with %{p}, is no match; pyspf: temperror.": lambda pair, ours, plain: (
         plain.result == "temperror" and _uses(pair, "ptr", "%{p")
     ),
+    "§4.6.1: modifiers are known in any letter case.": lambda pair, ours, plain: _uses(pair, "Redirect="),
+    "§7.3: a macro that keeps no part is an error.": lambda pair, ours, plain: _uses(pair, "0}"),
     "A macro is expanded when its term is reached. pyspf asks for all %{p} before, and counts what it does not find.": (
         lambda pair, ours, plain: "Void lookup" in plain.problem and _uses(pair, "%{p")
     ),

@@ -58,7 +58,7 @@ def test_mechanisms(written: str, term: Term) -> None:
     moo ip4 ip4: ip4:1.2.3 ip4:1.2.3.4/33 ip4:1.2.3.04 ip4:1.2.3.4/ ip4:1.2.3.4//32 ip6:: ip6:1::2::3 ip6:::1/129 all:x
     all/8 a: a:x a:1.2.3.4 a:x.1 a:x.y- a:x.y/33 a//129 a/ a/01 mx: ptr: ptr/8 exists exists: exists:x.y/8 include
     include: %{d} =x
-    a:%{x} a:%{d a:%{d0} a:%{d-} a:% a:%{c} a:%{d}x exp= redirect= redirect=x Exp=a.b x=%{z} +-all !all a, a:%%{d}
+    a:%{x} a:%{d a:%{d0} a:%{d-} a:% a:%{c} a:%{d}x exp= redirect= redirect=x Exp=a x=%{z} +-all !all a, a:%%{d}
     """.split(),  # noqa: SIM905
 )
 def test_what_is_not_plain(written: str) -> None:
@@ -71,7 +71,8 @@ def test_modifiers() -> None:
     assert record.redirect == Target("a.example")
     assert record.exp is not None
     assert record.exp.template is not None
-    assert parse_record("exp=a.b exp=a.b") is None
+    assert parse_record("exp=a.b Exp=a.b") is None
+    assert parse_record("EXP=a.b") == parse_record("exp=a.b")
     assert parse_record("redirect=a.b a redirect=c.d") is None
 
 
