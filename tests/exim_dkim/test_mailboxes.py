@@ -63,6 +63,7 @@ READ = [
     ("Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example", (
         Mailbox(b"mary", b"example.net"), Mailbox(b"jdoe", b"test.example"))),
     ("<@a.test,,@b.test:alice@example.org>", (ALICE,)),
+    ("<,@a.test:alice@example.org>", (ALICE,)),
     (",,alice@example.org,", (ALICE,)),
     ("john . q . public @ example . com", (Mailbox(b"john.q.public", b"example.com"),)),
     # Quoting that is not needed disappears, quoting that is needed stays.

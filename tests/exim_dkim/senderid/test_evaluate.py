@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,6 +123,7 @@ def test_without_spf1_records() -> None:
         ("", REASON.NXDOMAIN, "mx.example.net"),
         (None, REASON.NXDOMAIN, "mx.example.net"),
         ("a@[192.0.2.1]", REASON.DOMAIN_LITERAL, "[192.0.2.1]"),
+        ('"a@b"@example.org', REASON.MATCHED_PASS, "example.org"),
     ],
 )
 def test_mfrom(sender: str | None, reason: SenderIdReason, domain: str) -> None:
@@ -142,6 +145,19 @@ def test_what_a_verdict_tells() -> None:
     assert check("", MFROM, "a@example.org").explanation == (
         "mfrom example.org: the domain permits this client (ip4:192.0.2.1)"
     )
+
+
+def test_a_message_that_no_host_brought() -> None:
+    verdict = check("From: a@example.org", client="")
+    assert (verdict.result, verdict.domain, verdict.field) == (SpfResult.NONE, "example.org", "from")
+
+
+def test_the_time_is_limited() -> None:
+    ticks = itertools.count(step=15)
+    envelope = Envelope(parse_client(CLIENT.encode()))
+    fields = parse_header(b"From: a@includes.example")
+    work = evaluate(fields, envelope, MemoryResolver(ZONE), SpfPolicy(timeout=20), clock=lambda: float(next(ticks)))
+    assert run(work).reason is REASON.TIME_LIMIT
 
 
 def test_each_reason_of_spf_has_its_counterpart() -> None:
