@@ -87,7 +87,7 @@ class Sandbox:
         (self.tables / "dir" / "sub").mkdir(parents=True)
         (self.tables / "dir" / "k.pem").touch()
         (self.tables / "dir" / "link").symlink_to("k.pem")
-        for name in ("table", "networks", "patterns"):
+        for name in ("table", "networks", "patterns", "expanded"):
             (self.tables / name).write_bytes((VECTORS / "tables" / name).read_bytes())
         (self.tables / "base.cdb").write_bytes(make_cdb(read_pairs(VECTORS / "tables" / "base.txt")))
         make_sqlite(self.tables / "base.sqlite", (VECTORS / "tables" / "base.sql").read_text())
