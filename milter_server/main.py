@@ -165,19 +165,21 @@ def _serve(
         if fresh.keys() != filters.keys():
             log.warning("other filters are wanted now; that takes a restart")
 
-    def work(keeper: int) -> int:
-        asyncio.run(_run(services, reload, keeper))
+    def work(parent: int) -> int:
+        if keeper.lives > 1:
+            reload()  # the configuration may have been read again in an earlier life
+        asyncio.run(_run(services, reload, parent))
         return 0
 
-    keeper = Keeper(work) if programme.settings.boolean("milter_restart") else None
+    keeper = Keeper(work)
     if starter is not None:
         starter.tell_ready()
-    return keeper.run() if keeper else work(-1)
+    return keeper.run() if programme.settings.boolean("milter_restart") else work(-1)
 
 
-async def _run(services: Sequence[Service], reload: Callable[[], None], keeper: int) -> None:
-    """Serves until the end, which has also come when the process at `keeper` has gone."""
+async def _run(services: Sequence[Service], reload: Callable[[], None], parent: int) -> None:
+    """Serves until the end, which has also come when the process at the other end of `parent` has gone."""
     server = Server(services, reload)
-    if keeper >= 0:
-        asyncio.get_running_loop().add_reader(keeper, server.stop)
+    if parent >= 0:
+        asyncio.get_running_loop().add_reader(parent, server.stop)
     await server.serve()

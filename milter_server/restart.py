@@ -21,6 +21,9 @@ LONGEST_DELAY: Final = 60.0
 GOOD_LIFE: Final = 600.0
 """Seconds of service after which a crash counts as the first one."""
 
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What goes on to the child."""
+
 log = logging.getLogger("milter_server")
 
 
@@ -39,12 +42,14 @@ class Keeper:
         self._work = work
         self._clock = clock
         self._wait = wait or self._sleep
+        self.lives = 0
+        """How often the child was started."""
         self._child = 0
         self._ending = False
 
     def run(self) -> int:
         """Until the child ends as it was asked to, or ends well; its exit status."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, self._pass_on)
         delay = FIRST_DELAY
         while True:
@@ -66,13 +71,17 @@ class Keeper:
     def _live(self) -> int:
         """One life of the child; its exit status, or minus the signal that ended it."""
         reader, writer = os.pipe()
+        self.lives += 1
+        # No signal between: the child would take it with our handler, and it would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         child = os.fork()
         if child == 0:
             os.close(writer)
             os._exit(self._child_life(reader))
-        os.close(reader)
         self._child = child
-        if self._ending:  # asked to end before the child was known
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        os.close(reader)
+        if self._ending:  # asked to end before that
             os.kill(child, signal.SIGTERM)
         try:
             _, status = os.waitpid(child, 0)
@@ -82,8 +91,10 @@ class Keeper:
         return os.waitstatus_to_exitcode(status)
 
     def _child_life(self, parent: int) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         try:
             return self._work(parent)
         except BaseException as error:  # noqa: BLE001 - the parent's code must not run in the child

@@ -195,6 +195,20 @@ def test_reload(tmp_path: Path) -> None:
         assert b"s=two;" in message(port).applied(())[0][1]
 
 
+def test_what_was_read_again_counts_after_a_crash_too(tmp_path: Path) -> None:
+    port, file = free_port(), tmp_path / "c"
+    text = f"milter_listen = inet:{port}@127.0.0.1\nmilter_domains = example.org\ndkim_selector = {{}}\n"
+    text += f"dkim_private_key = {KEY}\nmilter_restart\n"
+    file.write_text(text.format("one"))
+    with foreground(tmp_path, "dkim", "-x", str(file), ports=(port,)) as keeper:
+        (child,) = _children(keeper.pid)
+        file.write_text(text.format("two"))
+        keeper.send(signal.SIGHUP)
+        keeper.wait_until("the file is read again", lambda: "configuration read again" in keeper.output())
+        os.kill(child, signal.SIGKILL)
+        assert b"s=two;" in message(port).applied(())[0][1]
+
+
 FILTERS = """
 begin profiles
 sid-filter:

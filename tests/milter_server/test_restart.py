@@ -74,7 +74,7 @@ def test_who_is_asked_to_end_is_not_started_again(number: signal.Signals) -> Non
     def work(_: int) -> int:
         os.write(writer, b".")
         os.kill(os.getppid(), number)
-        signal.pause()
+        signal.pause()  # which SIGTERM or SIGINT ends, whenever it comes
         return 1
 
     assert Keeper(work, wait=_never).run() == 0
@@ -98,9 +98,10 @@ def test_a_reload_goes_on_to_the_child() -> None:
     reader, writer = os.pipe()
 
     def work(_: int) -> int:
-        signal.signal(signal.SIGHUP, lambda *_: os.write(writer, b"reload"))
-        os.kill(os.getppid(), signal.SIGHUP)
-        signal.pause()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+        while signal.sigtimedwait([signal.SIGHUP], 0.05) is None:  # the keeper may not know its child yet
+            os.kill(os.getppid(), signal.SIGHUP)
+        os.write(writer, b"reload")
         return 0
 
     assert Keeper(work, wait=_never).run() == 0
