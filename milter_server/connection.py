@@ -68,8 +68,8 @@ class MilterConnection(asyncio.BufferedProtocol):
     """See above. `deadline` and `progress_at` are for who looks at the clock (`check`)."""
 
     __slots__ = (
-        "_acknowledge", "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused", "_session",
-        "_stuck", "_task", "_transport", "_waiting", "deadline", "progress_at",
+        "_acknowledge", "_answering", "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused",
+        "_session", "_stuck", "_task", "_transport", "_waiting", "deadline", "progress_at",
     )  # fmt: skip
 
     def __init__(self, host: Host, filter: Filter, loop: asyncio.AbstractEventLoop) -> None:
@@ -82,6 +82,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         self._handler: MessageHandler | None = None
         self._changes: Changes | None = None  # of the message that ends
         self._task: asyncio.Task[None] | None = None
+        self._answering: Coroutine[Any, Any, Response] | None = None  # what the task waits for
         self._began = False  # the filter knows of the client
         self._late = False  # the handler has run out of time
         self._waiting = 0  # bytes received that nobody has looked at
@@ -106,8 +107,10 @@ class MilterConnection(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._host.connections.discard(self)
         self._transport = None
-        if self._task:
+        if self._task and self._answering:
+            answering = self._answering
             self._task.cancel()
+            self._task.add_done_callback(lambda _: answering.close())  # a task that has not begun leaves it behind
         self._drop_handler()
         self._say_closed()
 
@@ -205,6 +208,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         now = self._loop.time()
         self.deadline = now + PATIENCE
         self.progress_at = now + PROGRESS_EVERY
+        self._answering = answer
         self._task = self._loop.create_task(self._wait(answer))
 
     def _ask(self, action: Callable[[MilterConnection, Any], Answer | None], event: Event) -> Answer | None:
@@ -223,7 +227,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             response = self._failed(TimeoutError(f"no answer within {PATIENCE:g} seconds"))
         except Exception as error:  # noqa: BLE001 - as above
             response = self._failed(error)
-        self._task, self._late = None, False
+        self._task, self._answering, self._late = None, None, False
         if self._transport:
             self._wait_for_more()
             self._answer(response)

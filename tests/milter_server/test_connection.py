@@ -6,6 +6,7 @@ Whatever one connection does, another one is served all the while.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 import threading
@@ -449,6 +450,42 @@ def test_an_mta_that_reads_late_gets_every_answer(tmp_path: Path) -> None:
         for _ in range(number):
             assert mta.reply() == CONTINUE
         writer.join(PATIENCE)
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_a_client_that_goes_while_a_handler_waits(began: bool) -> None:
+    """Even in the same turn of the event loop, before the handler's coroutine has begun: no word of it remains."""
+    ended: list[str] = []
+
+    async def wait() -> Response:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+        return CONTINUE
+
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        connection = module.MilterConnection(server, filter, loop)
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(lambda: connection, sock=ours)
+        data = OPTIONS + b"".join(CONVERSATION)
+        server.buffer[: len(data)] = data
+        connection.buffer_updated(len(data))
+        if began:
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        transport.abort()
+        await asyncio.sleep(0.01)
+        theirs.close()
+
+    filter = Acting(lambda what: wait() if what == "end_of_headers" else None)
+    filter.actions = Action.ADD_HEADERS
+    server = server_module.Server([])
+    asyncio.run(talk())
+    gc.collect()
+    assert filter.ends == [["abort"]]
+    assert ended == (["cancelled"] if began else [])
 
 
 def test_one_connection_for_several_clients() -> None:
