@@ -6,6 +6,7 @@
 #   sign HC/BC DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> ok LEN \n FIELD (without the final CRLF)
 #   domainkeys CANON DOMAIN SELECTOR NAMES KEYLEN LEN \n KEY MESSAGE  -> the same, for a DomainKey-Signature
 #   canonicalize CANON NAMES LEN \n MESSAGE                -> ok LEN \n what DomainKeys hashes; CANON is simple or nofws
+#   nowsp NAMES LEN \n MESSAGE                             -> ok LEN \n header, body, signature under DKIM's old c=nowsp
 #   time COUNT LEN \n MESSAGE                              -> ok SECONDS \n: CPU time of one of COUNT verifications, all good
 # NAMES are separated by colons and signed as often as named; "-" leaves the choice to Mail::DKIM, or means no h=. Keys
 # come from memory. A message may have DKIM and DomainKeys signatures, which are judged in the order of the header.
@@ -124,6 +125,21 @@ sub run_canonicalize {
     return;
 }
 
+sub run_nowsp {
+    my ( $names, $message ) = @_;
+    my $text   = '';
+    my $signer = Mail::DKIM::Signer->new(
+        Debug_Canonicalization => \$text,
+        Algorithm              => 'rsa-sha1',
+        Method                 => 'nowsp/nowsp',
+        Headers                => $names,
+    );
+    $signer->PRINT($message);
+    eval { $signer->CLOSE };    # there is no key
+    print 'ok ', length($text), "\n", $text;
+    return;
+}
+
 sub run_time {
     my ( $count, $message ) = @_;
     my $start = clock();
@@ -164,6 +180,9 @@ while ( my $line = <STDIN> ) {
     }
     elsif ( $command eq 'canonicalize' ) {
         run_canonicalize( @words[ 0 .. 1 ], read_blob( $words[2] ) );
+    }
+    elsif ( $command eq 'nowsp' ) {
+        run_nowsp( $words[0], read_blob( $words[1] ) );
     }
     elsif ( $command eq 'time' ) {
         run_time( $words[0], read_blob( $words[1] ) );

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from exim_dkim import crypto
-from exim_dkim.canonical import ALL_WHOLE_BODIES, CRLF, DOMAINKEYS_HEADERS
+from exim_dkim.canonical import ALL_WHOLE_BODIES, CRLF, DOMAINKEYS_HEADERS, nowsp_body, nowsp_fields
 from exim_dkim.domainkeys.fields import choose_fields
 from exim_dkim.domainkeys.sign import MessageSigning, SigningRequest
 from exim_dkim.domainkeys.verify import verify
-from exim_dkim.hashing import BodyHasher
+from exim_dkim.hashing import BodyHasher, FieldChooser
 from exim_dkim.keyrecord import format_domainkeys_record
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_header, parse_message
@@ -150,6 +150,16 @@ def test_both_canonicalize_alike(peer: MailDkim) -> None:
             if text != peer.canonicalize_domainkeys(message.data, canonicalization, h):
                 different.add((canonicalization, message.name))
     assert different == NO_FINAL_NEWLINE
+
+
+def test_nowsp_of_2005(peer: MailDkim) -> None:
+    """Mail::DKIM has kept this canonicalisation, though not the signatures that it was for."""
+    for message in MESSAGES:
+        parsed = parse_message(message.data)
+        made = peer.canonicalize_nowsp(message.data, "from:to:x-one:x-two:comments")
+        names = made.rpartition(b";h=")[2].partition(b";")[0].split(b":")
+        text = nowsp_fields(FieldChooser(parsed.fields).choose(names)) + CRLF + nowsp_body(parsed.body)
+        assert made.startswith(text + b"dkim-signature:"), message.name
 
 
 CHANGES: dict[str, tuple[bytes, bytes]] = {

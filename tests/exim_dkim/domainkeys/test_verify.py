@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import time
 from dataclasses import replace
 
@@ -155,3 +157,39 @@ def test_any_message_and_any_record(message: bytes, key: bytes, policy: bytes) -
         for verdict in judge(text, resolver):
             assert verdict.reason is not DomainKeysReason.GOOD
             assert verdict.explanation.isprintable()
+
+
+@pytest.mark.parametrize("bits", [384, 512, 1023])
+def test_keys_of_those_days(bits: int) -> None:
+    """What gentxt.csh made: reported as too weak, whatever its signature is worth."""
+    modulus = random.Random(bits).getrandbits(bits) | 1 << (bits - 1) | 1
+    algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+    spki = der_sequence(algorithm, der_bits(der_sequence(der(modulus), der(65537))))
+    record = f"g=; k=rsa; t=y; p={base64.b64encode(spki).decode()}"
+    (verdict,) = judge(signed(), mail.resolver(sel___domainkey__example__org=record))
+    assert (verdict.reason, verdict.key_bits) == (DomainKeysReason.KEY_TOO_SMALL, bits)
+    assert f"{bits} bits; at least 1024 are wanted" in verdict.explanation
+    (verdict,) = judge(signed(), mail.resolver(sel___domainkey__example__org=record), replace(POLICY, min_key_bits=384))
+    assert verdict.reason is DomainKeysReason.SIGNATURE_MISMATCH
+
+
+def der(number: int) -> bytes:
+    """An INTEGER."""
+    data = number.to_bytes(number.bit_length() // 8 + 1)
+    return b"\x02" + der_length(data) + data
+
+
+def der_length(data: bytes) -> bytes:
+    size = len(data)
+    return bytes([size]) if size < 128 else b"\x81" + bytes([size]) if size < 256 else b"\x82" + size.to_bytes(2)
+
+
+def der_bits(data: bytes) -> bytes:
+    """A BIT STRING."""
+    return b"\x03" + der_length(b"\0" + data) + b"\0" + data
+
+
+def der_sequence(*parts: bytes) -> bytes:
+    """A SEQUENCE."""
+    data = b"".join(parts)
+    return b"\x30" + der_length(data) + data
