@@ -135,13 +135,20 @@ def test_spf_of_what_is_given(tmp_path: Path) -> None:
     (tmp_path / "zone").write_text(SPF_ZONE)
     envelope = ("--ip", "192.0.2.1", "--helo", "client.example", "--sender", "a@example.org")
     strings = (
-        "$sender_host_address $sender_helo_name",
+        "$sender_host_address",
+        "$sender_helo_name",
         "${lookup spf{}} ${lookup spf{helo}} ${lookup senderid{mfrom}}",
         "${lookup {a@example.org} spf {192.0.2.2}}",
         "${lookup {$sender_address} spf {$sender_host_address}}",
     )
-    result = run_cli("expand", "--dns-zone", tmp_path / "zone", *envelope, *strings)
-    assert result.stdout.splitlines() == ["192.0.2.1 client.example", "pass softfail pass", "fail", "pass"]
+    result = run_cli("expand", "--show-taint", "--dns-zone", tmp_path / "zone", *envelope, *strings)
+    assert result.stdout.splitlines() == [
+        "untainted: 192.0.2.1",
+        "tainted: client.example",
+        "untainted: pass softfail pass",
+        "untainted: fail",
+        "untainted: pass",
+    ]
     wrong = run_cli("expand", "--ip", "here", "x")
     assert wrong.exit_code == 2
     assert "'here' is not an IP address" in wrong.stderr
@@ -184,7 +191,12 @@ def test_a_message_in_the_queue(tmp_path: Path) -> None:
     strings = ("${lookup dkim{example.org}}", "${lookup spf{}} ${lookup spf{helo}} ${lookup senderid{}}")
     assert run_cli(*options, *strings).stdout.splitlines() == ["good", "fail softfail pass"]
     assert run_cli(*options, "--ip", "192.0.2.1", strings[1]).stdout == "pass softfail fail\n"
-    (tmp_path / "input" / f"{message_id}-D").unlink()
+    split = tmp_path / "input" / message_id[5]
+    split.mkdir()
+    for suffix in ("-H", "-D"):
+        (tmp_path / "input" / f"{message_id}{suffix}").rename(split / f"{message_id}{suffix}")
+    assert run_cli(*options, strings[0]).stdout == "good\n"
+    (split / f"{message_id}-D").unlink()
     gone = run_cli(*options, strings[0])
     assert gone.exit_code == 1
     assert "gave DEFER" in gone.stderr
@@ -196,6 +208,17 @@ def test_a_message_that_is_not_in_the_queue(tmp_path: Path) -> None:
         result = run_cli("expand", "--spool", message_id, "x")
         assert result.exit_code == 1
         assert message_id in result.stderr
+
+
+def test_trouble_of_ours_is_no_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*arguments: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("exim_dkim.dkim.verify.verify_header", broken)
+    (tmp_path / "m").write_bytes(MESSAGE)
+    result = run_cli("expand", "--dns-zone", "/dev/null", "-m", tmp_path / "m", "${lookup dkim{example.org}}")
+    assert result.exit_code == 1
+    assert "gave DEFER: internal error" in result.stderr
 
 
 def test_domainkeys_as_in_2008(tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def test_a_message_in_the_queue(tmp_path: Path) -> None:
         ["pass", "pra", "from", "joe@old.example"],
     ]
     assert rows(run_cli("senderid", *arguments, "--ip", "192.0.2.8").stdout)[0][0] == "fail"
+    for claims, address in (
+        (("--sender", "a@b.example"), "a@b.example"),
+        (("--sender", "", "--helo", "b.example"), "postmaster@b.example"),
+        (("--sender", ""), "postmaster@client.example"),
+    ):
+        result = run_cli("senderid", *arguments, "--scope", "mfrom", *claims)
+        assert rows(result.stdout)[0][3] == address
 
 
 @pytest.mark.parametrize(
