@@ -42,6 +42,10 @@ INLINE: Final = 1024 * 1024
 FOR_HEADERS: Final = 0.85
 """The part of `lookup_timeout` after which DKIM and DomainKeys do not wait for each other any more."""
 
+AFTERWARDS: Final = 2
+"""How long SPF and Sender ID may go on for the sake of the next attempt, in `lookup_timeout`s: records can lead from one
+slow domain to the next for as long as `spf_timeout`, while more such requests come in."""
+
 CONTROLS: Final = {Method.DKIM: (b"dkim_verify",), Method.DOMAINKEYS: (b"dkim_verify", b"dk_verify")}
 """What asks for a verification, one of these; a method that is not here needs no asking. `dk_verify` is what Exim's
 experimental DomainKeys of 2005 had."""
@@ -63,11 +67,15 @@ class LookUp(NamedTuple):
     @property
     def tasks(self) -> list[asyncio.Task[Authentication]]:
         """What has to be waited for."""
-        return [*dict.fromkeys(part for part in self.parts.values() if isinstance(part, asyncio.Task))]
+        return [*dict.fromkeys([part for part in self.parts.values() if isinstance(part, asyncio.Task)])]
 
     def findings(self, late: str) -> Findings:
         """What is there by now; `late` is said of what is not."""
         parts = {method: _part(method, part, late) for method, part in self.parts.items()}
+        if len(parts) == 1:
+            (one,) = parts.values()
+            if one.envelope == self.envelope and None in (one.dkim, one.domainkeys):  # nothing to leave out
+                return Findings(one, self.unverified)
         return Findings(merge(self.envelope, parts), self.unverified)
 
 
@@ -99,6 +107,7 @@ class LookUps:
         self._counts = counts
         self._authenticator = Authenticator(resolver, policies(settings), clock, log)
         self._patience = FOR_HEADERS * settings.seconds("lookup_timeout")
+        self._longest = AFTERWARDS * settings.seconds("lookup_timeout")
         self._results = Results(settings.integer("lookup_cache_size") * len(Method))
         self._bodies = BodySource(
             settings.items("lookup_spool_directories"),
@@ -211,7 +220,7 @@ class LookUps:
         """What a method that needs no body says."""
         began = time.monotonic()
         fields = parse_header(to_wire(header))
-        found = (await self._authenticator.begin(fields, envelope, (method,))).finish()
+        found = (await self._authenticator.begin(fields, envelope, (method,), self._longest)).finish()
         log.info("%s %s %.3fs", about, tell_log(Findings(found), (method,)), time.monotonic() - began)
         return found
 

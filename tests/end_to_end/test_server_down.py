@@ -142,6 +142,19 @@ def test_no_connection(world: World, place: Path, trouble: object, when_deferred
     assert_sound(exim)
 
 
+def test_no_field_of_results_is_kept(world: World, place: Path) -> None:
+    """Nobody can tell which are forged, so a message keeps none."""
+    exim = receiver(world, place, "accept")
+    fields = b"Authentication-Results: rx.example; dkim=pass\r\nauthentication-results: x.example; none\r\n"
+    reply = submit(exim.port, message(header=fields), sender="", recipients=["bob@rx.example"])
+    identifier = reply.text.partition("id=")[2]
+    exim.wait_for_log(f"{identifier} Authentication-Results removed, forged: failed$")
+    exim.wait_for_log(f"{identifier} Completed")
+    arrived = next(each for each in exim.delivered("bob") if identifier.encode() in each)
+    assert b"authentication-results" not in arrived.lower()
+    assert_sound(exim)
+
+
 def test_required_signature_waits(world: World, place: Path) -> None:
     """Even where deferred mail is accepted, that of a domain that signs always is not."""
     exim = receiver(world, place, "accept")

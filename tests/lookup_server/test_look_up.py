@@ -197,6 +197,17 @@ def test_at_the_deadline_what_is_finished_is_told() -> None:
     assert (dkim, spf) == ("good", "temperror")
 
 
+def test_spf_does_not_go_on_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    service = make_service(HalfSilent(), "lookup_timeout = 1s")
+
+    async def run() -> str:
+        assert await reply_to(service, request(b"", "spf", **ENVELOPE)) == "temperror"
+        return await reply_to(service, request(b"", "why spf", **ENVELOPE))
+
+    assert asyncio.run(run()) == "temperror: not finished within 2s"
+    assert "spf=temperror [not finished within 2s]" in caplog.text
+
+
 def test_a_method_that_breaks_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         async def resolve(self, *questions: Question) -> Sequence[Answer]:
