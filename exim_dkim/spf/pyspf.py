@@ -11,6 +11,7 @@ it fits (§7.3).
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import re
 import warnings
@@ -20,15 +21,13 @@ from typing import Any, Final
 from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.spf.record import MAX_NAMES, MAX_RECORD, MAX_TEXT, Select, ends_in_label, select_spf1
+from exim_dkim.spf.record import MAX_NAMES, MAX_RECORD, MAX_TEXT, Select, ends_in_label, is_name, select_spf1, shortened
 from exim_dkim.spf.verdict import SpfPolicy
-from exim_dkim.spf.walk import is_name, shortened
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # an escape in a docstring of pyspf, which newer Pythons complain of
     import spf
 
-_ANYBODY: Final = ipaddress.IPv4Address("192.0.2.1")
 _DEPENDENT: Final = "empty domain"  # what pyspf complains of when macros give nothing
 _MODIFIERS: Final = re.compile(r"(?<![^ ])(?:redirect|exp)=", re.IGNORECASE)
 
@@ -296,10 +295,16 @@ def _known_modifiers(terms: str) -> str:
     return _MODIFIERS.sub(lambda found: found[0].lower(), terms)
 
 
+_SAMPLE = Query(
+    ipaddress.IPv4Address("192.0.2.1"), "helo.example", ("local", "domain.example"), {}, SpfPolicy(), select_spf1
+)
+_SAMPLE.p = "unknown"
+
+
 def syntax_fault(terms: str) -> str | None:
     """What is wrong with these terms whoever is evaluated by them; None when that depends, or nothing is."""
-    query = Query(_ANYBODY, "helo.example", ("local", "domain.example"), {}, SpfPolicy(), select_spf1)
-    query.p = "unknown"
+    query = copy.copy(_SAMPLE)
+    query.exps, query.missing = dict(_EXPLANATIONS), []
     reason = query.run(f"v=spf1 {_known_modifiers(terms)}")
     if reason is not SpfReason.BAD_SYNTAX or query.missing:
         return None

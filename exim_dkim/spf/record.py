@@ -100,6 +100,7 @@ _REASONS = {
     "~": SpfReason.MATCHED_SOFTFAIL,
     "?": SpfReason.MATCHED_NEUTRAL,
 }
+_KINDS = {kind.value: kind for kind in Kind}
 _ASKING = (Kind.A, Kind.MX, Kind.EXISTS, Kind.INCLUDE)
 _ONCE = ("redirect", "exp")
 
@@ -150,7 +151,7 @@ def _parse_mechanism(written: str) -> Term | None:
     found = _MECHANISM.fullmatch(written)
     if found is None:
         return None
-    kind, reason, rest = Kind(found[2].lower()), _REASONS[found[1]], found[3] or ""
+    kind, reason, rest = _KINDS[found[2].lower()], _REASONS[found[1]], found[3] or ""
     match kind:
         case Kind.ALL:
             return None if rest else Term(kind, reason, written)
@@ -166,18 +167,25 @@ def _parse_mechanism(written: str) -> Term | None:
 
 
 def _parse_network(kind: Kind, reason: SpfReason, written: str, rest: str) -> Term | None:
-    import ipaddress
-
-    bits = 32 if kind is Kind.IP4 else 128
     found = (_IP4 if kind is Kind.IP4 else _IP6).fullmatch(rest)
     if found is None:
         return None
+    bits = 32 if kind is Kind.IP4 else 128
     length = bits if found[2] is None else int(found[2])
-    try:
-        number = int(ipaddress.IPv4Address(found[1]) if kind is Kind.IP4 else ipaddress.IPv6Address(found[1]))
-    except ValueError:
+    packed = bytes(map(int, found[1].split("."))) if kind is Kind.IP4 else _pack6(found[1])
+    if length > bits or not packed:
         return None
-    return Term(kind, reason, written, None, number >> (bits - length), bits - length) if length <= bits else None
+    return Term(kind, reason, written, None, int.from_bytes(packed, "big") >> (bits - length), bits - length)
+
+
+def _pack6(text: str) -> bytes:
+    """The 16 bytes of an IPv6 address; empty for what is none."""
+    import ipaddress
+
+    try:
+        return ipaddress.IPv6Address(text).packed
+    except ValueError:
+        return b""
 
 
 def _parse_dual(kind: Kind, reason: SpfReason, written: str, rest: str) -> Term | None:
@@ -214,3 +222,16 @@ def ends_in_label(text: str) -> bool:
     """Whether a domain-spec ends in a dot and a top-level label (RFC 7208 §7.1)."""
     _, dot, label = text.removesuffix(".").rpartition(".")
     return bool(dot) and not label.isdigit() and _TOP.fullmatch(label) is not None
+
+
+def is_name(name: str) -> bool:
+    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
+    labels = name.split(".")
+    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64
+
+
+def shortened(name: str) -> str:
+    """The name without its first labels, as many as make it fit into DNS (RFC 7208 §7.3)."""
+    if len(name) <= MAX_NAME:
+        return name
+    return name[-MAX_NAME - 1 :].partition(".")[2]

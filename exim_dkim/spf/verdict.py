@@ -31,7 +31,7 @@ class SpfVerdict(NamedTuple):
 
     `domain`: the domain of `sender`, the address that was evaluated. `mechanism`: what matched, as written; empty if
     nothing did. `text`: what the domain says to the client about a fail (exp=), for SMTP. `lookups` and `void_lookups`
-    were counted as RFC 7208 §4.6.4 says. `detail` is for people.
+    were counted as RFC 7208 §4.6.4 says. `detail` is for people: what matched in an included record, or what is wrong.
     """
 
     reason: SpfReason
@@ -52,7 +52,7 @@ class SpfVerdict(NamedTuple):
     @property
     def explanation(self) -> str:
         """One line for people: which domain, what was found."""
-        detail = self.mechanism or self.detail
+        detail = ": ".join(filter(None, (self.mechanism, self.detail)))
         return f"{self.identity.value} {self.domain or '?'}: {self.reason.text}{f' ({detail})' if detail else ''}"
 
 

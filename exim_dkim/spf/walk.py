@@ -20,7 +20,6 @@ from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.macros import TEXT_LETTERS, MacroString, expand_macros, parse_macros, uses_client_name
 from exim_dkim.spf.record import (
-    MAX_NAME,
     MAX_NAMES,
     MAX_TEXT,
     Fault,
@@ -29,6 +28,8 @@ from exim_dkim.spf.record import (
     Select,
     Target,
     Term,
+    is_name,
+    shortened,
 )
 from exim_dkim.spf.verdict import SpfPolicy
 
@@ -40,19 +41,6 @@ _TXT = RecordType.TXT
 _ASKED4 = {_A: RecordType.A, _MX: RecordType.MX, _EXISTS: RecordType.A, _INCLUDE: RecordType.TXT}
 _ASKED6 = {**_ASKED4, _A: RecordType.AAAA}
 _NONE = (SpfReason.NO_RECORD, SpfReason.NXDOMAIN)
-
-
-def is_name(name: str) -> bool:
-    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
-    labels = name.split(".")
-    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64
-
-
-def shortened(name: str) -> str:
-    """The name without its first labels, as many as make it fit into DNS (RFC 7208 §7.3)."""
-    if len(name) <= MAX_NAME:
-        return name
-    return name[-MAX_NAME - 1 :].partition(".")[2]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -84,6 +72,7 @@ class Walk:
     detail = ""
     _end = 0.0
     _explanation: Target | None = None
+    _inner = ""  # what matched in an included record
     _explained = ""  # the domain whose record has it
     _client_name: str | None = None
 
@@ -132,12 +121,11 @@ class Walk:
         if self._clock is not None and self._clock() > self._end:
             raise Stop(SpfReason.TIME_LIMIT, f"{self._policy.timeout:g}s")
         answers = await self._resolver.resolve(*questions)
-        self.known.update(zip(questions, answers, strict=True))
+        if len(answers) == 1:
+            self.known[questions[0]] = answers[0]
+        else:
+            self.known.update(zip(questions, answers, strict=True))
         return answers
-
-    async def _answer(self, question: Question) -> Answer:
-        """The answer to one question, which is not known yet."""
-        return (await self.fetch((question,)))[0]
 
     def _nothing(self, answer: Answer) -> tuple[bytes, ...]:
         """For an answer without records: that, or an end by DNS trouble or too many such answers."""
@@ -161,13 +149,13 @@ class Walk:
         question = question_of(domain, _TXT)
         if question is None:
             return SpfReason.NO_RECORD
-        answer = self.known.get(question) or await self._answer(question)
+        answer = self.known.get(question) or (await self.fetch((question,)))[0]
         if not answer.records:
             self._nothing(answer)
             return SpfReason.NXDOMAIN if answer.trouble is Trouble.NXDOMAIN else SpfReason.NO_RECORD
         record = CACHE.get(answer.records, self._select)
         if not isinstance(record, Record):
-            return self._unusable(record, domain)
+            return self._unusable(record, domain, top)
         if top:
             self._explanation, self._explained = record.exp, domain
         if record.redirect is not None:
@@ -184,18 +172,24 @@ class Walk:
             if matches:
                 if top:
                     self.mechanism = term.text
+                    self.detail = self._inner if kind is _INCLUDE else ""
+                elif kind is not _INCLUDE:
+                    self._inner = f"{term.text} of {domain}"
                 return term.reason
         if record.redirect is not None:
             return await self._redirect(record.redirect, domain, top)
         return SpfReason.NO_MATCH
 
-    def _unusable(self, found: Fault | None, domain: str) -> SpfReason:
+    def _unusable(self, found: Fault | None, domain: str, top: bool) -> SpfReason:
         """What there is to say when there is no record that can be walked."""
         if found is None:
             raise NotPlain
         if found.reason is not SpfReason.NO_RECORD:
-            raise Stop(found.reason, f"{domain}: {found.detail}" if found.detail else domain)
-        return SpfReason.NO_RECORD
+            detail = f"{domain}: {found.detail}" if found.detail else domain
+            if not top:
+                raise Stop(found.reason, detail)
+            self.detail = detail
+        return found.reason
 
     async def _redirect(self, target: Target, domain: str, top: bool) -> SpfReason:
         """RFC 7208 §6.1."""
@@ -216,9 +210,15 @@ class Walk:
             return _is_under(await self._client_names(), name.lower())
         question = question_of(name, self._asked[kind])
         if question is not None and question not in self.known:
-            await self._fetch_ahead(question, record, domain)
+            if len(record.asking) > 1:
+                await self._fetch_ahead(question, record, domain)
+            else:
+                await self.fetch((question,))
         if kind is _INCLUDE:
-            return await self._include(term, name)
+            reason = await self._check(name, False)
+            if reason in _NONE:
+                raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
+            return reason is SpfReason.MATCHED_PASS
         if question is None:
             return False
         answer = self.known[question]
@@ -240,13 +240,6 @@ class Walk:
                 questions[other] = None
         self._spare -= len(questions) - 1
         await self.fetch(tuple(questions))
-
-    async def _include(self, term: Term, name: str) -> bool:
-        """RFC 7208 §5.2."""
-        reason = await self._check(name, False)
-        if reason in _NONE:
-            raise Stop(SpfReason.INCLUDE_WITHOUT_RECORD, term.text)
-        return reason is SpfReason.MATCHED_PASS
 
     def _is_among(self, addresses: Iterable[bytes], shift: int) -> bool:
         wanted = self._number >> shift
@@ -271,7 +264,7 @@ class Walk:
     async def _client_names(self) -> list[str]:
         """The names of the client whose addresses lead back to it (RFC 7208 §5.5); DNS trouble is as no answer."""
         question = Question(self._reverse_name(), RecordType.PTR)
-        answer = self.known.get(question) or await self._answer(question)
+        answer = self.known.get(question) or (await self.fetch((question,)))[0]
         if answer.trouble is not None and answer.trouble.temporary:
             return []
         names = []
@@ -336,7 +329,7 @@ class Walk:
             question = question_of(target.name or await self._expand(target, domain), _TXT)
             if question is None:
                 return
-            records = (self.known.get(question) or await self._answer(question)).records
+            records = (self.known.get(question) or (await self.fetch((question,)))[0]).records
             if len(records) != 1 or len(records[0]) > MAX_TEXT or not records[0].isascii():
                 return
             template = parse_macros(records[0].decode("ascii"), TEXT_LETTERS)
