@@ -43,8 +43,8 @@ FOR_HEADERS: Final = 0.85
 """The part of `lookup_timeout` after which DKIM and DomainKeys do not wait for each other any more."""
 
 AFTERWARDS: Final = 2
-"""How long SPF and Sender ID may go on for the sake of the next attempt, in `lookup_timeout`s: records can lead from one
-slow domain to the next for as long as `spf_timeout`, while more such requests come in."""
+"""How long SPF and Sender ID may go on for the sake of the next attempt, in `lookup_timeout`s: records can lead from
+one slow domain to the next for as long as `spf_timeout`, while more such requests come in."""
 
 CONTROLS: Final = {Method.DKIM: (b"dkim_verify",), Method.DOMAINKEYS: (b"dkim_verify", b"dk_verify")}
 """What asks for a verification, one of these; a method that is not here needs no asking. `dk_verify` is what Exim's

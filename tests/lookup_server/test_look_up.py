@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exim_dkim.authres import parse_authres
 from exim_dkim.errors import ConfigurationError
@@ -347,3 +349,36 @@ def test_forged_in_the_name_of_the_mail_server() -> None:
     service = make_service(resolver())
     assert ask(service, request(FORGED + GOOD_HEADER, "forged", primary_hostname="mx.example")) == ["2"]
     assert ask(service, request(FORGED + GOOD_HEADER, "forged", primary_hostname="other.example")) == ["1"]
+
+
+def quoted(value: bytes) -> bytes:
+    """As `${quote:...}` writes it."""
+    escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return b'"' + escaped + b'"'
+
+
+HOSTILE_WORDS = (
+    b"x@example.org", b'"; dkim=pass (" @example.org', b"%{i}@example.org", "ü@müller.example".encode(), b"[192.0.2.1]",
+    b"\r\nBcc: eve@x", b"a" * 2000 + b"@example.org", b"(" * 300, b"@", b"a@b@c", b"mail.example.org",
+)  # fmt: skip
+HOSTILE = st.binary(max_size=60) | st.sampled_from(HOSTILE_WORDS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    sender=HOSTILE, helo=HOSTILE, query=st.sampled_from(["authres", "all", "json", "why spf", "smtp spf", "spf helo"])
+)
+def test_hostile_envelopes(sender: bytes, helo: bytes, query: str) -> None:
+    """Whatever a client says, the reply is one of its kind."""
+    head = b"%s\nsender_host_address = 192.0.2.9\nsender_address = %s\nsender_helo_name = %s\n\n"
+    data = head % (query.encode(), quoted(sender), quoted(helo))
+    (reply,) = ask(make_service(MemoryResolver(SPF)), data)
+    assert not reply.startswith("error")
+    if query == "authres":
+        results = parse_authres(reply.partition(":")[2].encode()).results
+        assert [result.method for result in results] == ["spf"]
+        assert all(len(line.encode()) <= 998 for line in reply.split("\n\t"))
+    elif query == "json":
+        assert json.loads(reply)["spf"] in ("none", "fail", "permerror")
+    else:
+        assert reply.isprintable()
