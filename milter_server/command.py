@@ -117,6 +117,14 @@ Command = (
 )  # fmt: skip
 
 
+Event = (
+    Connect | Helo | Mail | Rcpt | Data | EndOfHeaders | Body | EndOfMessage
+    | Abort | Unknown | Quit | QuitNewConnection
+)  # fmt: skip
+
+ANSWERED: Final = frozenset((Connect, Helo, Mail, Rcpt, Data, EndOfHeaders, Body, EndOfMessage, Unknown))
+"""The events that `answer` is for."""
+
 _PLAIN: Final[Mapping[bytes, Command]] = {
     b"T": Data(),
     b"N": EndOfHeaders(),

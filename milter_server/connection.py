@@ -1,39 +1,24 @@
-"""One connection of an MTA: bytes to a session, events to a filter and its handlers, answers to bytes.
+"""One connection of an MTA: bytes to a session and back, time limits, and waiting for handlers.
 
 Everything that a filter can answer at once happens in the turn of the event loop in which it was read; only for a
-coroutine a task is made, and while it runs the session waits. Faults of a filter are its `failed`; faults of the MTA
-close the connection. Every handler that was begun gets exactly one of `end_of_message` and `abort`.
+coroutine a task is made, and while it runs the session waits. Faults of the MTA close the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
-from exim_dkim.printable import one_line
-from exim_dkim.system.serving import acknowledgement, place
-from milter_server.command import (
-    Abort,
-    Body,
-    Connect,
-    Data,
-    EndOfHeaders,
-    EndOfMessage,
-    Helo,
-    Mail,
-    Quit,
-    QuitNewConnection,
-    Rcpt,
-    Unknown,
-)
-from milter_server.handler import Answer, Filter, MessageHandler
-from milter_server.message import Recipient, Transaction
+from exim_dkim.system.serving import acknowledgement
+from milter_server.command import Event, Quit
+from milter_server.dispatch import Dispatcher
+from milter_server.handler import Filter
 from milter_server.packet import ProtocolError
 from milter_server.reply import PROGRESS
-from milter_server.response import CONTINUE, Changes, Response
-from milter_server.session import Event, Session
+from milter_server.response import Response
+from milter_server.session import Session
 
 STALL: Final = 60.0
 """Seconds for options to come, for a packet that has begun, and for replies to be taken: MTAs do each in one go."""
@@ -68,22 +53,20 @@ class MilterConnection(asyncio.BufferedProtocol):
     """See above. `deadline` and `progress_at` are for who looks at the clock (`check`)."""
 
     __slots__ = (
-        "_acknowledge", "_answering", "_began", "_changes", "_filter", "_handler", "_host", "_late", "_loop", "_paused",
-        "_session", "_stuck", "_task", "_transport", "_waiting", "deadline", "progress_at",
+        "_acknowledge", "_answering", "_dispatcher", "_host", "_late", "_loop", "_name", "_paused", "_session",
+        "_stuck", "_task", "_transport", "_waiting", "deadline", "progress_at",
     )  # fmt: skip
 
     def __init__(self, host: Host, filter: Filter, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
-        self._filter = filter
+        self._name = filter.name
         self._loop = loop
         self._session = Session(filter)
+        self._dispatcher = Dispatcher(filter, self._session)
         self._transport: asyncio.Transport | None = None
         self._acknowledge: Callable[[], None] | None = None
-        self._handler: MessageHandler | None = None
-        self._changes: Changes | None = None  # of the message that ends
         self._task: asyncio.Task[None] | None = None
         self._answering: Coroutine[Any, Any, Response] | None = None  # what the task waits for
-        self._began = False  # the filter knows of the client
         self._late = False  # the handler has run out of time
         self._waiting = 0  # bytes received that nobody has looked at
         self._paused = False  # nothing is read
@@ -111,8 +94,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             answering = self._answering
             self._task.cancel()
             self._task.add_done_callback(lambda _: answering.close())  # a task that has not begun leaves it behind
-        self._drop_handler()
-        self._say_closed()
+        self._dispatcher.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._host.buffer
@@ -153,7 +135,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             return
         if self._task and now >= self.progress_at and not self._stuck:
             self.progress_at = now + PROGRESS_EVERY
-            if self._changes or self._session.end_is_awaited:
+            if self._dispatcher.ending or self._session.end_is_awaited:
                 self._transport.write(PROGRESS)
         if now < self.deadline:
             return
@@ -161,7 +143,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             self._late = True
             self._task.cancel()
             return
-        log.warning("%s: the MTA has been silent for too long, or does not read; closing", self._filter.name)
+        log.warning("%s: the MTA has been silent for too long, or does not read; closing", self._name)
         self._transport.abort()
 
     def finish(self) -> None:
@@ -189,8 +171,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             self._refuse(error)
             return
         self._flush()
-        if self._handler and session.transaction is None:
-            self._drop_handler()
+        self._dispatcher.settle()
         if self._waiting and not self._task and not self._stuck:
             self._waiting = 0
             self._pause(False)
@@ -199,23 +180,19 @@ class MilterConnection(asyncio.BufferedProtocol):
 
     def _take(self, event: Event) -> None:
         """Lets the filter hear of an event."""
-        answer = self._ask(_ACTIONS[type(event)], event)
+        answer = self._dispatcher.ask(event)
         if answer is None:
+            if isinstance(event, Quit):
+                self._close()
             return
         if isinstance(answer, Response):
-            self._answer(answer)
+            self._dispatcher.answer(answer)
             return
         now = self._loop.time()
         self.deadline = now + PATIENCE
         self.progress_at = now + PROGRESS_EVERY
         self._answering = answer
         self._task = self._loop.create_task(self._wait(answer))
-
-    def _ask(self, action: Callable[[MilterConnection, Any], Answer | None], event: Event) -> Answer | None:
-        try:
-            return action(self, event)
-        except Exception as error:  # noqa: BLE001 - a fault of a filter must not cost a mail
-            return self._failed(error)
 
     async def _wait(self, answer: Coroutine[Any, Any, Response]) -> None:
         """Awaits an answer, then goes on."""
@@ -224,112 +201,19 @@ class MilterConnection(asyncio.BufferedProtocol):
         except asyncio.CancelledError:
             if not self._late or self._transport is None:
                 raise
-            response = self._failed(TimeoutError(f"no answer within {PATIENCE:g} seconds"))
+            response = self._dispatcher.failed(TimeoutError(f"no answer within {PATIENCE:g} seconds"))
         except Exception as error:  # noqa: BLE001 - as above
-            response = self._failed(error)
+            response = self._dispatcher.failed(error)
         self._task, self._answering, self._late = None, None, False
         if self._transport:
             self._wait_for_more()
-            self._answer(response)
+            self._dispatcher.answer(response)
             self._proceed()
-
-    def _answer(self, response: Response) -> None:
-        changes, self._changes = self._changes, None
-        if changes is None:
-            self._session.answer(response)
-            return
-        self._handler = None
-        refused = response.final and response.letter != b"a"
-        self._session.answer(response, () if refused else changes.modifications)
-
-    def _failed(self, error: BaseException) -> Response:
-        transaction = self._session.transaction
-        name = one_line(transaction.queue_id.decode("latin-1"), 100) if transaction else ""
-        log.error("%s: %sinternal error: %s", self._filter.name, f"{name}: " if name else "", place(error))
-        if self._changes:
-            self._changes.modifications.clear()
-        try:
-            response = self._filter.failed(transaction, error)
-        except Exception as another:  # noqa: BLE001 - as above
-            log.error("%s: internal error: %s", self._filter.name, place(another))
-            return Filter.failed(self._filter, transaction, error)
-        return response
-
-    def _connect(self, event: Connect) -> Answer:
-        self._began = True
-        return self._filter.connected(self._session.connection)
-
-    def _helo(self, event: Helo) -> Answer:
-        self._began = True
-        return self._filter.greeted(self._session.connection)
-
-    def _mail(self, event: Mail) -> Answer:
-        self._drop_handler()
-        self._began = True
-        self._handler = self._filter.begin(self._transaction)
-        return self._handler.sender()
-
-    def _rcpt(self, event: Rcpt) -> Answer:
-        return self._handler.recipient(Recipient(*event)) if self._handler else CONTINUE
-
-    def _data(self, event: Data) -> Answer:
-        return self._handler.data() if self._handler else CONTINUE
-
-    def _end_of_headers(self, event: EndOfHeaders) -> Answer:
-        return self._handler.end_of_headers(self._transaction.header) if self._handler else CONTINUE
-
-    def _body(self, event: Body) -> Answer:
-        return self._handler.body(event.chunk) if self._handler else CONTINUE
-
-    def _end_of_message(self, event: EndOfMessage) -> Answer:
-        self._changes = Changes(self._session.actions)
-        return self._handler.end_of_message(self._changes) if self._handler else CONTINUE
-
-    def _unknown(self, event: Unknown) -> Answer:
-        return self._filter.unknown(self._session.connection, event.line)
-
-    def _abort(self, event: Abort) -> None:
-        self._drop_handler()
-
-    def _quit(self, event: Quit) -> None:
-        self._say_closed()
-        if self._transport:
-            self._flush()
-            self._transport.close()
-
-    def _quit_new_connection(self, event: QuitNewConnection) -> None:
-        self._say_closed()
-
-    @property
-    def _transaction(self) -> Transaction:
-        assert self._session.transaction is not None
-        return self._session.transaction
-
-    # -- Ends
-
-    def _drop_handler(self) -> None:
-        """The message is over without its end."""
-        handler, self._handler = self._handler, None
-        if handler:
-            self._quietly(handler.abort)
-
-    def _say_closed(self) -> None:
-        if self._began:
-            self._began = False
-            self._quietly(lambda: self._filter.closed(self._session.connection))
-
-    def _quietly(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - as above
-            log.error("%s: internal error: %s", self._filter.name, place(error))
 
     def _refuse(self, error: ProtocolError) -> None:
         """The MTA makes no sense: it gets what it has been answered, then the end."""
-        log.warning("%s: closing a connection: %s", self._filter.name, error)
-        if self._transport:
-            self._flush()
-            self._transport.close()
+        log.warning("%s: closing a connection: %s", self._name, error)
+        self._close()
 
     # -- Input and output
 
@@ -337,6 +221,12 @@ class MilterConnection(asyncio.BufferedProtocol):
         data = self._session.take()
         if data and self._transport:
             self._transport.write(data)
+
+    def _close(self) -> None:
+        """Ends when what is to be sent has been sent."""
+        if self._transport:
+            self._flush()
+            self._transport.close()
 
     def _pause(self, pause: bool) -> None:
         if self._transport and pause != self._paused:
@@ -350,19 +240,3 @@ class MilterConnection(asyncio.BufferedProtocol):
         session = self._session
         limit = STALL if session.partial or not session.negotiated else IDLE
         self.deadline = self._loop.time() + limit
-
-
-_ACTIONS: Final[Mapping[type, Callable[[MilterConnection, Any], Answer | None]]] = {
-    Connect: MilterConnection._connect,
-    Helo: MilterConnection._helo,
-    Mail: MilterConnection._mail,
-    Rcpt: MilterConnection._rcpt,
-    Data: MilterConnection._data,
-    EndOfHeaders: MilterConnection._end_of_headers,
-    Body: MilterConnection._body,
-    EndOfMessage: MilterConnection._end_of_message,
-    Unknown: MilterConnection._unknown,
-    Abort: MilterConnection._abort,
-    Quit: MilterConnection._quit,
-    QuitNewConnection: MilterConnection._quit_new_connection,
-}

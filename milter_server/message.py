@@ -207,3 +207,9 @@ class Transaction:
     def queue_id(self) -> bytes:
         """The MTA's name for the message, for logs; empty while it has none (Postfix: before the first recipient)."""
         return self.macros.get("i") or b""
+
+
+def without_brackets(address: bytes) -> bytes:
+    """An address without the angle brackets that MAIL has around it."""
+    address = address.strip()
+    return address[1:-1] if address.startswith(b"<") and address.endswith(b">") else address

@@ -22,12 +22,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from milter_server.command import (
+    ANSWERED,
     Abort,
     Body,
     Connect,
     Data,
     EndOfHeaders,
     EndOfMessage,
+    Event,
     Helo,
     Mail,
     Quit,
@@ -41,7 +43,7 @@ from milter_server.command import (
     parse_strings,
 )
 from milter_server.handler import Step
-from milter_server.message import Connection, Recipient, Stage, Transaction
+from milter_server.message import Connection, Recipient, Stage, Transaction, without_brackets
 from milter_server.negotiation import Wishes, agree
 from milter_server.packet import Packet, PacketReader, ProtocolError, format_packet
 from milter_server.reply import format_modification, format_response
@@ -49,14 +51,6 @@ from milter_server.response import CONTINUE, SKIP, Action, Modification, Respons
 
 MAX_MACROS: Final = 64 * 1024
 """Bytes of macros for one stage."""
-
-Event = (
-    Connect | Helo | Mail | Rcpt | Data | EndOfHeaders | Body | EndOfMessage
-    | Abort | Unknown | Quit | QuitNewConnection
-)  # fmt: skip
-
-ANSWERED: Final = frozenset((Connect, Helo, Mail, Rcpt, Data, EndOfHeaders, Body, EndOfMessage, Unknown))
-"""The events that `answer` is for."""
 
 _STAGES: Final[Mapping[bytes, Stage]] = {
     b"C": Stage.CONNECT,
@@ -359,9 +353,3 @@ _COMMANDS: Final[Mapping[bytes, Callable[[Session, bytes], None]]] = {
     b"Q": Session._quit,
     b"K": Session._quit_new_connection,
 }
-
-
-def without_brackets(address: bytes) -> bytes:
-    """An address without the angle brackets that MAIL has around it."""
-    address = address.strip()
-    return address[1:-1] if address.startswith(b"<") and address.endswith(b">") else address

@@ -8,6 +8,7 @@ import pytest
 
 from exim_dkim.message import is_well_formed
 from milter_server.command import (
+    ANSWERED,
     Abort,
     Body,
     Command,
@@ -15,6 +16,7 @@ from milter_server.command import (
     Data,
     EndOfHeaders,
     EndOfMessage,
+    Event,
     Field,
     Helo,
     Mail,
@@ -41,7 +43,7 @@ from milter_server.response import (
     InsertField,
     Response,
 )
-from milter_server.session import ANSWERED, Event, Session
+from milter_server.session import Session
 from tests.support.milter_client import VERSION_2, VERSION_6
 
 CONNECT = Connect(b"client.example", Family.INET, 25, b"192.0.2.1")

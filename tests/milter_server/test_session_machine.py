@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from milter_server.command import (
+    ANSWERED,
     Abort,
     Body,
     Command,
@@ -18,6 +19,7 @@ from milter_server.command import (
     Data,
     EndOfHeaders,
     EndOfMessage,
+    Event,
     Field,
     Helo,
     Mail,
@@ -46,7 +48,7 @@ from milter_server.response import (
     Response,
     reply,
 )
-from milter_server.session import ANSWERED, Event, Session
+from milter_server.session import Session
 
 COMMANDS: list[Command] = [
     Connect(b"client.example", Family.INET, 25, b"192.0.2.1"),

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from milter_server.command import Negotiation, format_command, format_negotiation, parse_command
+from milter_server.command import ANSWERED, Negotiation, format_command, format_negotiation, parse_command
 from milter_server.handler import Step
 from milter_server.negotiation import LEADING_SPACE, SKIP_UNDERSTOOD, UNANSWERED, UNWANTED
 from milter_server.reply import PROGRESS, Progress, format_modification, format_response, parse_reply
 from milter_server.response import CONTINUE, Action, Modification, Response
-from milter_server.session import ANSWERED, Session
+from milter_server.session import Session
 from tests.support.milter_proxy import Recorded, parse
 
 RECORDINGS = sorted((Path(__file__).parents[1] / "vectors" / "milter").glob("*.trace"))

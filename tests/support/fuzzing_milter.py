@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from milter_server.command import format_command, parse_command
+from milter_server.command import ANSWERED, format_command, parse_command
 from milter_server.handler import Filter, Step
 from milter_server.packet import PacketReader, ProtocolError
 from milter_server.reply import parse_reply
 from milter_server.response import CONTINUE, Action
-from milter_server.session import ANSWERED, Session
+from milter_server.session import Session
 
 PACKETS = (
     b"\0\0\0\x0dO\0\0\0\6\0\0\1\xff\0\x1f\xff\xff",
