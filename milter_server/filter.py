@@ -9,13 +9,14 @@ import logging
 from importlib import metadata
 from typing import Final
 
-from exim_dkim.authentication import Authentication, authentication_results, method_results
+from exim_dkim.authentication import Authentication, Method, method_results
+from exim_dkim.authres import AuthenticationResults, format_authres
 from exim_dkim.errors import SigningError
 from exim_dkim.printable import one_line
 from exim_dkim.system.authenticate import Authenticator, MessageAuthentication
 from milter_server.actions import Action as Consequence
 from milter_server.actions import Cause
-from milter_server.configuration import PROGRAM_METHODS, Configuration
+from milter_server.configuration import Configuration
 from milter_server.handler import Answer, Filter, MessageHandler, Step
 from milter_server.message import Header, Transaction
 from milter_server.origin import is_listed, why_ours
@@ -25,12 +26,14 @@ from milter_server.results import (
     Told,
     field_fault,
     forged,
+    says_only,
     sender_deferred,
     sender_refused,
     sender_words,
     signature_cause,
 )
 from milter_server.signer import Identity, NotSigned, Signer, Signing, Unsignable
+from milter_server.stamp import host_key, is_stamped, stamp
 
 IDENTIFICATION: Final = {"sid-filter": "X-SenderID", "dk-filter": "X-DomainKeys", "dkim-filter": "X-DKIM"}
 """The field that `-h` adds."""
@@ -84,15 +87,10 @@ def _host_name() -> str:
 
 
 def _trusted(configuration: Configuration) -> frozenset[str]:
-    """The methods that other filters may have reported before this one."""
-    settings = configuration.settings
+    """The methods that filters before this one report, on other hosts: their fields are known by nothing else."""
+    named = {item.lower().replace("_", "-") for item in configuration.settings.items("milter_trusted_results")}
     own = {method.word for method in configuration.methods}
-    if settings.is_set("milter_trusted_results"):
-        named = {item.lower().replace("_", "-") for item in settings.items("milter_trusted_results")}
-        return frozenset({"sender-id" if item == "senderid" else item for item in named} - own)
-    if configuration.name not in PROGRAM_METHODS or settings.is_set("milter_methods"):
-        return frozenset()
-    return frozenset(method.word for methods in PROGRAM_METHODS.values() for method in methods) - own
+    return frozenset({"sender-id" if item == "senderid" else item for item in named} - own)
 
 
 class _LeftAlone(MessageHandler):
@@ -216,17 +214,26 @@ class _Message(MessageHandler):
     def _remove_forged(self, changes: Changes) -> None:
         """Removes fields that only look as if we had written them, whoever brought the message."""
         authserv_id = self._filter.authserv_id(self.transaction)
-        numbers = list(forged(self._header, authserv_id, self._filter.trusted))
+        trusted = self._filter.trusted
+
+        def is_ours(value: bytes) -> bool:
+            return says_only(value, trusted) or is_stamped(value, self.transaction, authserv_id, host_key())
+
+        numbers = list(forged(self._header, authserv_id, is_ours))
         for number in numbers:
             changes.delete_field(number, b"Authentication-Results")
         if numbers:
             self._log(f"{len(numbers)} forged Authentication-Results of {one_line(authserv_id, 100)} removed")
 
     def _put_results(self, found: Authentication, changes: Changes) -> Response:
-        changes.insert_field(authentication_results(found, self._filter.authserv_id(self.transaction)))
-        told = {method: method_results(found, method) for method in self._filter.configuration.methods}
+        authserv_id = self._filter.authserv_id(self.transaction)
+        wanted = self._filter.configuration.methods
+        told = {method: method_results(found, method) for method in Method if method in wanted}
+        results = tuple(one for said in told.values() for one in said)
+        field = format_authres(AuthenticationResults(authserv_id, results))
+        changes.insert_field(field + stamp(self.transaction, authserv_id, results, host_key()))
         consequence, refusal = self._judge(found, told)
-        words = " ".join(f"{one.method}={one.result}" for said in told.values() for one in said)
+        words = " ".join(f"{one.method}={one.result}" for one in results)
         self._log(one_line(words, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
         if consequence is Consequence.QUARANTINE:
             changes.quarantine(refusal.text)

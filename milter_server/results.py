@@ -1,12 +1,12 @@
 """What is written into a message, and what becomes of it, once it has been verified.
 
 Authentication-Results fields that bear our id and were there before are forged, and are removed, also those that cannot
-be parsed; but for those that report nothing but methods of filters before this one (`milter_trusted_results`).
+be parsed; but for those of filters before this one (`stamp`, or `milter_trusted_results`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from exim_dkim.authentication import Authentication, Method
@@ -28,22 +28,23 @@ AT_MOST_ONCE: Final = (
 """And those that it wants once at most."""
 
 
-def forged(header: Header, authserv_id: str, trusted: Collection[str]) -> Iterator[int]:
+def forged(header: Header, authserv_id: str, is_ours: Callable[[bytes], bool]) -> Iterator[int]:
     """The numbers of forged fields, from the last to the first, as the MTA counts Authentication-Results fields.
 
-    `trusted`: words of methods whose results may be there already.
+    `is_ours` tells, for the value of a field that bears our id, whether it may stay.
     """
     for number, value in reversed(header.occurrences(FIELD_NAME)):
         field = HeaderField(FIELD_NAME, b"Authentication-Results:" + value)
-        if bears_id(field, authserv_id) and not _is_trusted(field, trusted):
+        if bears_id(field, authserv_id) and not is_ours(value):
             yield number
 
 
-def _is_trusted(field: HeaderField, trusted: Collection[str]) -> bool:
+def says_only(value: bytes, trusted: Collection[str]) -> bool:
+    """Whether a field reports these methods and nothing else."""
     if not trusted:
         return False
     try:
-        results = parse_authres(field.value).results
+        results = parse_authres(value).results
     except ParseError:
         return False
     return bool(results) and all(result.method in trusted for result in results)

@@ -118,7 +118,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("milter_macros", "string", None, "macros of the MTA, NAME or NAME=VALUE, that mean: sign"),
     ("milter_peers", "string", None, "clients whose mail is left alone; ! takes some out"),
     ("milter_exempt_domains", "string", None, "mail whose author or sender is in these domains is not verified"),
-    ("milter_trusted_results", "list", None, "methods of filters before this one: what they report stays"),
+    ("milter_trusted_results", "list", None, "methods of filters before this one, on other hosts: what they report stays"),
     ("milter_actions", "string", None, "CAUSE=ACTION: what becomes of mail with a bad signature, or none"),
     ("milter_senderid_reject", "integer", "0", "0 to 5: what SPF and Sender ID must say for mail to be refused"),
     ("milter_dns_softfail", "boolean", "false", "milter_senderid_reject takes DNS trouble for softfail: no deferral"),

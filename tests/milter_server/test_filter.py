@@ -228,12 +228,12 @@ FORGED = [
 @pytest.mark.parametrize(
     ("options", "name", "kept"),
     [
-        (VERIFIER, "dkim-filter", ["other.example", "spf="]),
-        (f"{VERIFIER}milter_trusted_results =\n", "dkim-filter", ["other.example"]),
+        (VERIFIER, "dkim-filter", ["other.example"]),
         (f"{VERIFIER}milter_trusted_results = dmarc\n", "dkim-filter", ["other.example", "dmarc="]),
+        (f"{VERIFIER}milter_trusted_results = dkim : spf\n", "dkim-filter", ["other.example", "spf="]),
+        (f"{VERIFIER}milter_trusted_results = dkim\n", "sid-filter", ["dkim=", "other.example"]),
         (VERIFIER, "everything", ["other.example"]),
-        (VERIFIER, "sid-filter", ["dkim=", "other.example"]),
-        (SIGNER, "dkim-filter", ["other.example", "spf="]),
+        (SIGNER, "dkim-filter", ["other.example"]),
     ],
 )
 def test_forged_results_are_removed(options: str, name: str, kept: list[str]) -> None:
@@ -245,6 +245,23 @@ def test_forged_results_are_removed(options: str, name: str, kept: list[str]) ->
     own = 0 if options == SIGNER else 1
     assert len(exchange.results) == own + len(kept)
     assert all(part in text for part, text in zip(kept, exchange.results[own:], strict=True))
+
+
+def test_filters_in_a_row_know_each_others_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields, body = signed_message()
+    first = pass_through(make_filter("", "sid-filter"), [FORGED[3], *fields], body, address=STRANGER)
+    assert len(first.results) == 1
+    second = pass_through(make_filter(VERIFIER), first.fields, body, address=STRANGER)
+    assert ["dkim=pass" in second.results[0], "spf=fail" in second.results[1]] == [True, True]
+    third = pass_through(make_filter(VERIFIER, "dk-filter"), second.fields, body, address=STRANGER)
+    assert len(third.results) == 3
+    for other in ({"sender": b"<b@example.org>"}, {"address": b"198.51.100.8"}):
+        again = pass_through(make_filter(VERIFIER), first.fields, body, **{"address": STRANGER, **other})  # type: ignore[arg-type]
+        assert len(again.results) == 1, "a stamp is for one message"
+    changed = [(name, value.replace(b"spf=fail", b"spf=pass")) for name, value in first.fields]
+    assert len(pass_through(make_filter(VERIFIER), changed, body, address=STRANGER).results) == 1
+    monkeypatch.setattr("milter_server.filter.host_key", lambda: b"")
+    assert len(pass_through(make_filter(VERIFIER), first.fields, body, address=STRANGER).results) == 1
 
 
 def actions(text: str) -> str:
