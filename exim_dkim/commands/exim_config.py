@@ -125,7 +125,7 @@ def macro_text(values: dict[str, str]) -> str:
         "SIGNS_ALWAYS": 'Domains whose mail must be signed, lines "domain: key to ask for". The file must exist.',
         "WHEN_DEFERRED": 'Other mail when the answer is "defer": accept or defer.',
         "WHEN_SPF_FAILS": "Mail from a host that the sender's domain does not permit: deny or accept.",
-        "NO_SPF_HOSTS": "Hosts that forward mail to this one, separated by semicolons: no SPF for them.",
+        "NO_SPF_HOSTS": "Hosts that forward mail to this one, separated by semicolons: not refused by SPF.",
         "OTHER_KEYS": "More keys to ask for and to log, separated by semicolons.",
     }
     return "".join(

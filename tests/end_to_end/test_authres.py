@@ -10,7 +10,7 @@ from exim_dkim.authres import AuthenticationResults, parse_authres
 from exim_dkim.message import HeaderField, parse_header
 from tests.support.exim import Exim
 from tests.support.samples import domainkeys_signed, message, signed
-from tests.support.smtp import submit
+from tests.support.smtp import Client, submit
 from tests.support.world import World
 
 SENDER = "alice@permitted.example"
@@ -98,6 +98,21 @@ def test_hostile_envelope(world: World) -> None:
     (found,) = results(delivered(exim, message(), '"x; dkim=pass (\\" ) header.d=bank.example"@permitted.example'))
     assert [result.method for result in found.results] == ["dkim", "domainkeys", "spf", "sender-id"]
     assert found.results[2].value("smtp", "mailfrom") == '"x; dkim=pass (\\" ) header.d=bank.example"@permitted.example'
+
+
+def test_international_sender(world: World) -> None:
+    """UTF-8 of SMTPUTF8 (RFC 6531) is quoted (RFC 8601 §2.2, RFC 6532)."""
+    exim = receiver(world)
+    with Client(exim.port) as client:
+        client.hello()
+        assert client.command("MAIL FROM:<ü@müller.example> SMTPUTF8").code == 250
+        assert client.command("RCPT TO:<bob@rx.example>").code == 250
+        identifier = client.data(message()).text.partition("id=")[2]
+    exim.wait_for_log(f"{identifier} Completed")
+    arrived = next(each for each in exim.delivered("bob") if identifier.encode() in each)
+    assert 'smtp.mailfrom="ü@müller.example"'.encode() in arrived
+    (found,) = results(parse_header(arrived.partition(b"\n\n")[0].replace(b"\n", b"\r\n")))
+    assert found.results[2].value("smtp", "mailfrom") == "ü@müller.example"
 
 
 FORGED = {
