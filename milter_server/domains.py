@@ -30,6 +30,9 @@ class DomainList:
                 raise ValueError(f"more than {MAX_DOMAINS} domains; use a look-up in dkim_domain instead")
             self._add(entry.lower().rstrip("."))
 
+    def __bool__(self) -> bool:
+        return bool(self._domains or self._patterns)
+
     def _add(self, entry: str) -> None:
         if not entry or "@" in entry or "/" in entry or not entry.isprintable() or " " in entry:
             raise ValueError(f"{entry!r} is not a domain; write example.org, or a pattern as *.example.org")

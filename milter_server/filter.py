@@ -6,6 +6,7 @@ Nothing of this module waits for anything but DNS (and, while it signs, for look
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from importlib import metadata
 from typing import Final
 
@@ -16,6 +17,7 @@ from exim_dkim.printable import one_line
 from exim_dkim.system.authenticate import Authenticator, MessageAuthentication
 from milter_server.actions import Action as Consequence
 from milter_server.actions import Cause
+from milter_server.author import NoAuthor, authors
 from milter_server.configuration import Configuration
 from milter_server.handler import Answer, Filter, MessageHandler, Step
 from milter_server.message import Header, Transaction
@@ -174,8 +176,12 @@ class _Message(MessageHandler):
 
     def _is_exempt(self) -> bool:
         exempt = self._filter.configuration.exempt_domains
-        domain = self.transaction.sender.rpartition(b"@")[2].decode("utf-8", "replace").lower()
-        return exempt.signing_domain(domain) is not None
+        if not exempt:
+            return False
+        domains = [self.transaction.sender.rpartition(b"@")[2].decode("utf-8", "replace").lower()]
+        with suppress(NoAuthor):
+            domains += [author.domain for author in authors(self._header.fields)]
+        return any(exempt.signing_domain(domain) is not None for domain in domains)
 
     # --- the body and the end ---------------------------------------------------------------------------------------
 

@@ -327,7 +327,10 @@ def test_exempt_domains_are_not_verified_and_cannot_forge() -> None:
     filter = make_filter(VERIFIER + "milter_exempt_domains = example.org\n")
     exchange = pass_through(filter, [FORGED[0], *FIELDS], address=STRANGER)
     assert exchange.results == []
-    assert pass_through(filter, sender=b"<a@other.example>", address=STRANGER).results
+    assert pass_through(filter, sender=b"<a@other.example>", address=STRANGER).results == []
+    other = [(b"From", b" a@other.example"), *FIELDS[1:]]
+    assert pass_through(filter, other, sender=b"<a@other.example>", address=STRANGER).results
+    assert pass_through(filter, other, sender=b"<a@example.org>", address=STRANGER).results == []
 
 
 def test_identification() -> None:
