@@ -225,9 +225,12 @@ def ends_in_label(text: str) -> bool:
 
 
 def is_name(name: str) -> bool:
-    """True when DNS can hold it: labels of 1 to 63 bytes, at most 253 in all."""
+    """True when DNS can be asked for it: ASCII, labels of 1 to 63 bytes, at most 253 in all (RFC 7208 §4.8).
+
+    Local parts can be Unicode; what macros make of one is never asked for, and does not match (RFC 8616 §4).
+    """
     labels = name.split(".")
-    return len(name) <= MAX_NAME and all(labels) and max(map(len, labels)) < 64
+    return len(name) <= MAX_NAME and name.isascii() and all(labels) and max(map(len, labels)) < 64
 
 
 def shortened(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from exim_dkim.memory import Key, MemoryResolver, Value
+from exim_dkim.memory import MAX_ALIASES, Alias, Key, MemoryResolver, Value
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 
 RECORDS: dict[Key, Value] = {
@@ -74,3 +74,28 @@ def test_many_questions_are_answered_in_order_and_recorded() -> None:
     answers = resolve(resolver, *questions)
     assert [answer.records for answer in answers] == [(b"b",), (), (b"a",)]
     assert resolver.asked == questions
+
+
+def test_aliases() -> None:
+    records: dict[Key, Value] = {
+        **RECORDS,
+        "www.example.org": Alias("mail.example.org"),
+        "loop.example.org": Alias("pool.example.org"),
+        "pool.example.org": Alias("loop.example.org"),
+        "lost.example.org": Alias("nowhere.example.org"),
+        "c20.example.org": "the end",
+    }
+    for number in range(20):
+        records[f"c{number}.example.org"] = Alias(f"C{number + 1}.example.org.")
+    resolver = MemoryResolver(records)
+
+    def found(name: str, record_type: RecordType) -> tuple[bytes, ...] | Trouble | None:
+        (answer,) = resolve(resolver, Question(name, record_type))
+        return answer.records or answer.trouble
+
+    assert found("www.example.org", RecordType.A) == (bytes([192, 0, 2, 1]),)
+    assert found("www.example.org", RecordType.TXT) is Trouble.NO_DATA
+    assert found("loop.example.org", RecordType.TXT) is Trouble.SERVFAIL
+    assert found("lost.example.org", RecordType.TXT) is Trouble.NXDOMAIN
+    assert found(f"c{20 - MAX_ALIASES}.example.org", RecordType.TXT) == (b"the end",)
+    assert found(f"c{20 - MAX_ALIASES - 1}.example.org", RecordType.TXT) is Trouble.SERVFAIL
