@@ -24,6 +24,8 @@ _CALL: Final = "${readsocket"
 _OUR_REQUEST: Final = re.compile(
     r"\s*(?:(?:why |smtp )?(?:dkim|domainkeys|spf|senderid|authres|all|json|forged|foreign)\b|\$acl_arg1\\n)"
 )
+_ASKS_AUTHRES: Final = re.compile(r"\{\s*authres\b")
+_ASKS_FORGED: Final = re.compile(r"\{\s*forged\b")
 _TABLE: Final = re.compile(r"lsearch[^{}]*\{(/[^{}$]*(?:exim-dkim|signs-always)[^{}$]*)\}")
 _PASTE: Final = "Paste what this prints: exim-dkim exim-config macros lookup rcpt data"
 
@@ -56,6 +58,12 @@ def check_text(text: str, listen: Sequence[str], server_seconds: int) -> Iterato
         yield from faults
         if not faults:
             yield Finding(Level.OK, f"Exim: asks the look-up server at {call[0]}")
+    if _ASKS_AUTHRES.search(text) and not _ASKS_FORGED.search(text):
+        yield Finding(
+            Level.WARN,
+            "Exim: asks for authres, never for forged: mail may bring Authentication-Results in our name (RFC 8601 §5)",
+            "See the DATA ACL that this prints: exim-dkim exim-config data",
+        )
 
 
 def _calls(text: str) -> Iterator[str]:

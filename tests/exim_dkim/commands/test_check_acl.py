@@ -52,6 +52,15 @@ def test_the_usual_time_is_enough_for_the_usual_server() -> None:
     assert [finding.level for finding in check_text(call, [SOCKET], 5)] == [Level.WARN]
 
 
+def test_forged_fields_are_to_be_removed() -> None:
+    asks = "x = ${readsocket{%s}{%s\\n}{6s}{}{defer}}\n"
+    authres, forged = asks % (SOCKET, "authres"), asks % (SOCKET, "forged")
+    assert [finding.level for finding in check_text(authres + forged, [SOCKET], 4)] == [Level.OK] * 2
+    _, warning = check_text(authres, [SOCKET], 4)
+    assert warning.level is Level.WARN
+    assert "in our name" in warning.text
+
+
 def test_tables(tmp_path: Path) -> None:
     user = User("root", 0, 0)
     text = f"x = ${{lookup {{y}} lsearch {{{tmp_path}/signs-always}}}}\n"
