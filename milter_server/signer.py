@@ -21,6 +21,7 @@ from exim_dkim.signing import SigningPlan, is_strict, plan_signatures, signature
 from milter_server.author import Author, NoAuthor, authors
 from milter_server.configuration import SIGNERS, SIGNING_DOMAIN, SIGNING_KEY, SIGNING_SELECTOR, Configuration
 from milter_server.message import Transaction
+from milter_server.sendmail_lists import as_delivered
 from milter_server.variables import MilterEnvironment
 
 SLOW: Final = (b"lookup", b"readsocket", b"dnsdb", b"run", b"readfile")
@@ -133,7 +134,7 @@ class Signer:
             plan = _own_only(plan, identity.authors)
         if not plan.signs:
             raise NotSigned("; ".join(plan.notes) or "no option gives a domain to sign for")
-        return Signing(plan, fields)
+        return Signing(plan, as_delivered(fields) if settings.boolean("milter_sendmail_lists") else fields)
 
 
 _OPTIONS: Final = tuple(

@@ -78,6 +78,8 @@ SIGNING: Final[tuple[Letter, ...]] = (
         "failures are not reported by mail; leave -R out, and read the log")),
     Letter("U", "popauth", "FILE", "Refused: POP before SMTP.", refused(
         "POP before SMTP is not known; have clients authenticate (that counts), or list them with -i FILE")),
+    Letter("", "sendmail-lists", "", "Sign lists of addresses as Sendmail delivers them, with comma and blank.",
+           switches("milter_sendmail_lists")),
     Letter("W", "log-why", "", "Log why mail was not signed.", switches("milter_log_why")),
     Letter("", "quiet", "", "No line for each message in the log.", switches("milter_quiet")),
     Letter("", "test", "", "Never refuse, only record.", switches("milter_test_mode")),

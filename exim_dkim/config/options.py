@@ -127,6 +127,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("milter_test_mode", "boolean", "false", "refuse nothing, only record"),
     ("milter_require_fields", "boolean", "false", "security: Date and From once, others at most once"),
     ("milter_identification", "boolean", "false", "add a field that names this filter"),
+    ("milter_sendmail_lists", "boolean", "false", "sign lists of addresses as Sendmail delivers them"),
     ("milter_log_why", "boolean", "false", "log why mail was not signed"),
     ("milter_quiet", "boolean", "false", "no line for each message in the log"),
     ("milter_restart", "boolean", "false", "start again after a crash"),

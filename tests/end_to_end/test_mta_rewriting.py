@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.peer("sendmail"), pytest.mark.peer("postfix")]
 SIGNATURES = {
     "simple": ("dkim-filter", "-k", KEY, "-s", "simple", "-c", "simple"),
     "relaxed": ("dkim-filter", "-k", KEY, "-s", "relaxed", "-c", "relaxed"),
+    "lists": ("dkim-filter", "-k", KEY, "-s", "lists", "-c", "relaxed", "--sendmail-lists"),
     "omitted": ("dkim-filter", "-k", KEY, "-s", "omitted", "-c", "relaxed", "-o", "To,Cc,Reply-To"),
     "nofws": ("dk-filter", "-s", KEY, "-S", "nofws", "-c", "nofws", "-H"),
 }
@@ -55,10 +56,10 @@ class Row(NamedTuple):
     """A message, and for each MTA, plain and kept, the initials of the signatures that survive."""
 
     message: bytes
-    sendmail: str = "sron"
-    sendmail_kept: str = "sron"
-    postfix: str = "sron"
-    postfix_kept: str = "sron"
+    sendmail: str = "srlon"
+    sendmail_kept: str = "srlon"
+    postfix: str = "srlon"
+    postfix_kept: str = "srlon"
 
 
 def made(*changes: tuple[str, str], more: str = "", body: bytes = b"Hello Bob\r\n") -> bytes:
@@ -80,6 +81,11 @@ EIGHT_BIT = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nCon
 MULTIPART = 'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n'
 PART = b"--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
 
+LISTS = ("lon", "lon", "sron", "sron")
+"""What survives for lists of addresses that Sendmail writes with other blanks."""
+HOLES = ("lo", "lo", "sron", "sron")
+"""The same where it also takes commas away."""
+
 ROWS: dict[str, Row] = {
     "plain": Row(made()),
     "author-alone": Row(made(("From", " alice@example.org"))),
@@ -89,19 +95,59 @@ ROWS: dict[str, Row] = {
     "author-quoted": Row(made(("From", ' "Adams, Alice" <alice@example.org>'))),
     "author-with-dot": Row(made(("From", " Alice A. Adams <alice@example.org>")), sendmail=""),
     "author-eight-bit": Row(made(("From", " Jörg <alice@example.org>"))),
-    "two-authors-tight": Row(made(("From", " alice@example.org,carol@example.org")), sendmail="n", sendmail_kept="n"),
-    "recipients": Row(made(("To", " bob@rx.example, carol@rx.example"))),
-    "recipients-tight": Row(made(("To", " bob@rx.example,carol@rx.example")), sendmail="on", sendmail_kept="on"),
-    "recipients-spaced": Row(made(("To", " bob@rx.example ,  carol@rx.example")), sendmail="on", sendmail_kept="on"),
-    "recipients-many": Row(made(("To", " " + ", ".join(MANY))), sendmail="ron", sendmail_kept="ron"),
-    "recipients-folded": Row(made(("To", " " + ",\r\n\t".join(MANY))), sendmail="ron", sendmail_kept="ron"),
-    "recipients-folded-before-comma": Row(
-        made(("To", " bob@rx.example\r\n , carol@rx.example")), sendmail="on", sendmail_kept="on"
+    "two-authors-tight": Row(
+        made(("From", " alice@example.org,carol@example.org")),
+        sendmail="ln",
+        sendmail_kept="ln",
+        postfix="sron",
+        postfix_kept="sron",
     ),
+    "recipients": Row(made(("To", " bob@rx.example, carol@rx.example"))),
+    "recipients-tight": Row(
+        made(("To", " bob@rx.example,carol@rx.example")),
+        *LISTS,
+    ),
+    "recipients-spaced": Row(
+        made(("To", " bob@rx.example ,  carol@rx.example")),
+        *LISTS,
+    ),
+    "recipients-many": Row(made(("To", " " + ", ".join(MANY))), sendmail="rlon", sendmail_kept="rlon"),
+    "recipients-folded": Row(made(("To", " " + ",\r\n\t".join(MANY))), sendmail="rlon", sendmail_kept="rlon"),
+    "recipients-folded-before-comma": Row(
+        made(("To", " bob@rx.example\r\n , carol@rx.example")),
+        *LISTS,
+    ),
+    "recipients-odd": Row(
+        made(("To", '"B, b" <b@rx.example>,c@rx.example (C, c),<d@rx.example>')),
+        *LISTS,
+    ),
+    "recipients-encoded": Row(
+        made(("To", " =?utf-8?q?B=2C_b?= <b@rx.example>,J\xf6rg <j@rx.example>")),
+        *LISTS,
+    ),
+    "recipients-group": Row(
+        made(("To", " friends:bob@rx.example,carol@rx.example;")),
+        *LISTS,
+    ),
+    "recipients-trailing-comma": Row(
+        made(("To", " bob@rx.example,carol@rx.example,")),
+        *HOLES,
+    ),
+    "recipients-empty-element": Row(
+        made(("To", " bob@rx.example,,carol@rx.example")),
+        *HOLES,
+    ),
+    "recipient-comma": Row(made(("To", " bob@rx.example,")), *HOLES),
     "recipient-without-domain": Row(made(("To", " bob")), sendmail="o", sendmail_kept="o"),
     "recipients-undisclosed": Row(made(("To", " undisclosed-recipients:;"))),
-    "copies-tight": Row(made(more="Cc: a@rx.example,b@rx.example\r\n"), sendmail="on", sendmail_kept="on"),
-    "reply-to-tight": Row(made(more="Reply-To: a@rx.example,b@rx.example\r\n"), sendmail="on", sendmail_kept="on"),
+    "copies-tight": Row(
+        made(more="Cc: a@rx.example,b@rx.example\r\n"),
+        *LISTS,
+    ),
+    "reply-to-tight": Row(
+        made(more="Reply-To: a@rx.example,b@rx.example\r\n"),
+        *LISTS,
+    ),
     "blind-copies": Row(made(more="Bcc: secret@rx.example\r\n")),
     "return-path": Row(made(more="Return-Path: <x@example.org>\r\n")),
     "no-date": Row(made(("Date", "-"))),
@@ -113,7 +159,7 @@ ROWS: dict[str, Row] = {
     "subject-trailing-blanks": Row(made(("Subject", " a test  "))),
     "subject-folded": Row(made(("Subject", " a\r\n  b\r\n\tc"))),
     "subject-eight-bit": Row(made(("Subject", " Grüße"))),
-    "subject-long": Row(made(("Subject", " " + "word " * 300)), sendmail="", postfix="ron"),
+    "subject-long": Row(made(("Subject", " " + "word " * 300)), sendmail="", postfix="rlon"),
     "subject-longer": Row(made(("Subject", " " + "x" * 2500)), sendmail="", sendmail_kept="", postfix="n"),
     "references-folded": Row(made(more="References:" + "\r\n <1.a.long.message.identifier@example.org>" * 60 + "\r\n")),
     "references-long": Row(
@@ -210,9 +256,9 @@ def test_survivors(running: dict[str, Running], name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "expected"),
     [
-        ("postfix", ("header_checks = regexp:{DIRECTORY/checks}",), "sron"),
+        ("postfix", ("header_checks = regexp:{DIRECTORY/checks}",), "srlon"),
         ("postfix", ("smtp_header_checks = regexp:{DIRECTORY/checks}",), ""),
-        ("postfix", ("canonical_maps = regexp:{DIRECTORY/authors}",), "sron"),
+        ("postfix", ("canonical_maps = regexp:{DIRECTORY/authors}",), "srlon"),
         ("postfix", ("smtp_generic_maps = regexp:{DIRECTORY/authors}",), ""),
         ("sendmail", ("MASQUERADE_AS(`elsewhere.example')dnl", "MASQUERADE_DOMAIN(`example.org')dnl"), ""),
     ],
