@@ -104,7 +104,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         if self._acknowledge:
             self._acknowledge()
         try:
-            session.receive(bytes(self._host.buffer[:nbytes]))
+            completed = session.receive(bytes(self._host.buffer[:nbytes]))
         except ProtocolError as error:
             self._refuse(error)
             return
@@ -113,7 +113,7 @@ class MilterConnection(asyncio.BufferedProtocol):
             if self._waiting > MAX_WAITING:
                 self._pause(True)
             return
-        if not (begun and session.partial):  # a packet has to be complete in time, however it trickles in
+        if completed or not begun:  # a packet has to be complete in time, however it trickles in
             self._wait_for_more()
         self._proceed()
 
@@ -123,7 +123,9 @@ class MilterConnection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._stuck = False
-        if not self._task:
+        if self._task:
+            self.deadline = self._loop.time() + PATIENCE
+        else:
             self._wait_for_more()
             self._proceed()
 

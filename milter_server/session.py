@@ -120,9 +120,11 @@ class Session:
         """Whether the MTA has said all about a message that the filter is not through with: it waits for its answer."""
         return any(letter == b"E" for letter, _ in self._packets)
 
-    def receive(self, data: bytes) -> None:
-        """Takes what the MTA has sent."""
-        self._packets.extend(self._reader.receive(data))
+    def receive(self, data: bytes) -> bool:
+        """Takes what the MTA has sent; whether a packet has been completed by it."""
+        packets = self._reader.receive(data)
+        self._packets.extend(packets)
+        return bool(packets)
 
     def take(self) -> bytes:
         """What has to be sent to the MTA."""

@@ -408,6 +408,27 @@ def test_trickling_does_not_help() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_long_message_may_take_its_time() -> None:
+    """What is read ends in the middle of a packet again and again, for longer than STALL, as over a slow network."""
+    filter = Acting()
+    with Serving(filter) as world, MilterClient(world.address) as mta:
+        mta.greet()
+        for command in (Mail(b"<a@b>"), EndOfHeaders()):
+            mta.tell(command)
+        mta.flush()
+        chunk = format_packet(b"B", b"x" * 1000)
+        mta.send(chunk[:500])
+        for _ in range(20):
+            time.sleep(0.05)
+            mta.send(chunk[500:] + chunk[:500])
+        mta.send(chunk[500:] + format_command(EndOfMessage()))
+        assert mta.outcome().response == CONTINUE
+    (handler,) = filter.handlers
+    assert isinstance(handler, Recording)
+    assert handler.body_size == 21_000
+
+
+@pytest.mark.usefixtures("quick")
 def test_an_mta_between_packets_may_take_its_time() -> None:
     with Serving(Acting()) as world, MilterClient(world.address) as mta:
         mta.greet()
