@@ -20,7 +20,7 @@ from milter_server.actions import Cause
 from milter_server.author import NoAuthor, authors
 from milter_server.configuration import Configuration
 from milter_server.handler import Answer, Filter, MessageHandler, Step
-from milter_server.message import Header, Transaction
+from milter_server.message import Header, Stage, Transaction
 from milter_server.origin import is_listed, why_ours
 from milter_server.refusal import Refusal, consequence_of, refusal_text
 from milter_server.response import ACCEPT, CONTINUE, DISCARD, TEMPFAIL, Action, Changes, Response, reply
@@ -39,6 +39,12 @@ from milter_server.stamp import host_key, is_stamped, stamp
 
 IDENTIFICATION: Final = {"sid-filter": "X-SenderID", "dk-filter": "X-DomainKeys", "dkim-filter": "X-DKIM"}
 """The field that `-h` adds."""
+
+MACROS: Final = {
+    Stage.CONNECT: ("j", "_", "{daemon_name}", "{daemon_addr}", "{daemon_port}"),
+    Stage.MAIL: ("i", "{auth_type}", "{auth_authen}", "{auth_author}", "{tls_version}", "{cipher}", "{cert_subject}"),
+}
+"""What MTAs send anyway, but for TLS, and what has to be named when others are asked for (milter_macros)."""
 
 VERSION: Final = metadata.version("exim-dkim")
 
@@ -62,6 +68,9 @@ class AuthenticationFilter(Filter):
             self.unwanted |= Step.BODY
         self.signer = Signer(configuration) if configuration.signers else None
         self.trusted = _trusted(configuration)
+        if configuration.macros:
+            own = [_written(name) for name, _ in configuration.macros]
+            self.macros = {stage: [*needed, *own] for stage, needed in MACROS.items()}
 
     def begin(self, transaction: Transaction) -> MessageHandler:
         """A message of a peer is left alone."""
@@ -80,6 +89,11 @@ class AuthenticationFilter(Filter):
         if not name:
             name = (transaction.macros.get("j") or b"").decode("utf-8", "replace")
         return name or settings.string("primary_hostname") or _host_name()
+
+
+def _written(name: str) -> str:
+    """A macro's name as MTAs write it: in braces, but for those of one letter."""
+    return name if len(name) == 1 else f"{{{name}}}"
 
 
 def _host_name() -> str:

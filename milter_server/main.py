@@ -58,7 +58,7 @@ def start(read: Read, *, name: str, foreground: bool, warnings: Sequence[str] = 
     starter = None if foreground else detach(name)
     try:
         write_pid_file(settings)
-        _configure_logs(settings, foreground, name)
+        configure_logs(settings, foreground, name)
         for warning in warnings:
             log.warning("%s", warning)
         if account is None and os.geteuid() == 0:
@@ -97,7 +97,7 @@ def _account(settings: Settings, root: bool) -> Account | None:
     return wanted_account(settings)
 
 
-def _configure_logs(settings: Settings, foreground: bool, name: str) -> None:
+def configure_logs(settings: Settings, foreground: bool, name: str) -> None:
     """Syslog where it is asked for; else standard error in the foreground, and only trouble to syslog behind it."""
     asked = settings.is_set("log_destination")
     if not settings.is_set("syslog_processname"):

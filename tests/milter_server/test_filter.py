@@ -16,7 +16,7 @@ from exim_dkim.system.authenticate import Authenticator, policies
 from milter_server.command import Negotiation
 from milter_server.filter import AuthenticationFilter
 from milter_server.handler import MessageHandler
-from milter_server.message import Connection, Family, Header, Transaction
+from milter_server.message import Connection, Family, Header, Stage, Transaction
 from milter_server.origin import why_ours
 from milter_server.response import (
     CONTINUE,
@@ -28,8 +28,9 @@ from milter_server.response import (
     Quarantine,
     Response,
 )
-from tests.support.milter_client import VERSION_2, VERSION_6
+from tests.support.milter_client import VERSION_2, VERSION_6, MilterClient
 from tests.support.milter_filters import BODY, DNS, FIELDS, KEY, SIGNER, Exchange, make_filter, pass_through
+from tests.support.milter_world import Serving
 from tests.support.run import run
 from tests.support.samples import signed
 
@@ -151,6 +152,25 @@ def test_nothing_is_signed_for_others_without_milter_domains(author: str, is_sig
     text = f"dkim_domain = example.org\ndkim_selector = key1\ndkim_private_key = {KEY}\n"
     exchange = pass_through(make_filter(text), [(b"From", b" " + author.encode()), *FIELDS[1:]])
     assert bool(exchange.values("DKIM-Signature")) is is_signed
+
+
+def test_a_key_for_each_domain(tmp_path: Path) -> None:
+    (tmp_path / "example.org.pem").write_bytes(KEY.read_bytes())
+    text = "milter_domains = example.org *.wild.example\ndkim_selector = key1\n"
+    filter = make_filter(f"{text}dkim_private_key = {tmp_path}/$acl_m_signing_domain.pem\n")
+    assert verdicts(pass_through(filter)) == [("example.org", "pass")]
+    exchange = pass_through(filter, [(b"From", b" a@x.wild.example"), *FIELDS[1:]])
+    assert exchange.response.data.startswith(b"451 4.3.0 could not be signed: Tainted filename")
+
+
+def test_macros_that_decide_are_asked_for() -> None:
+    filter = make_filter(f"{SIGNER}milter_macros = trusted v=1\n")
+    with Serving(filter) as world, MilterClient(world.address) as mta:
+        asked = {stage: names.decode().split() for stage, names in mta.agreed.macros}
+    assert {"j", "{daemon_name}", "{trusted}", "v"} <= set(asked[Stage.CONNECT])
+    assert {"i", "{auth_authen}", "{trusted}", "v"} <= set(asked[Stage.MAIL])
+    with Serving(make_filter(SIGNER)) as world, MilterClient(world.address) as mta:
+        assert mta.agreed.macros == ()
 
 
 def test_rules(tmp_path: Path) -> None:

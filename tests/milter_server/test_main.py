@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import signal
 import socket
@@ -14,7 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.system import logs
+from milter_server import dkim_filter, sid_filter
 from milter_server.command import Body, Data, EndOfHeaders, Field, Mail, Rcpt
+from milter_server.main import LOGGERS, configure_logs
+from tests.support.cli import run_cli
 from tests.support.milter_client import LostError, MilterClient, Outcome
 from tests.support.milter_filters import BODY, FIELDS, KEY
 from tests.support.peers import program
@@ -117,24 +123,64 @@ def test_what_is_wrong_in_the_background_is_told_to_the_terminal(tmp_path: Path)
         ("sid", "-p inet:1 -u nobody-of-this-name", 78, "user: there is no user nobody-of-this-name"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(name: str, arguments: str, status: int, text: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(
+    name: str, arguments: str, status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = {"dkim": dkim_filter.main, "sid": sid_filter.main}[name]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run(name, *arguments.format(taken=port).split())
-    assert done.returncode == status
-    assert text.format(taken=port) in done.stderr
-    assert "Traceback" not in done.stderr
+        assert main(["-f", *arguments.format(taken=port).split()]) == status
+    told = capsys.readouterr().err
+    assert text.format(taken=port) in told
+    assert told.startswith(f"{name}-filter: ")
 
 
-def test_check(tmp_path: Path) -> None:
-    done = run("dkim", "-n", "-p", "inet:1@127.0.0.1", *SIGNING, "-L", "5")
-    assert (done.returncode, done.stdout) == (0, "dkim-filter: the configuration is right\n")
-    assert "dkim-filter: warning: -L: " not in done.stderr
-    assert "-L does nothing" in done.stderr
+def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dkim_filter.main(["-n", "-p", "inet:1@127.0.0.1", *SIGNING, "-L", "5"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "dkim-filter: the configuration is right\n"
+    assert "dkim-filter: warning: -L does nothing" in told.err
     (tmp_path / "c").write_text("dkim_domain = ${if\n")
-    done = run("dkim", "-n", "-x", str(tmp_path / "c"))
-    assert done.returncode == 78
-    assert done.stderr.startswith(f"dkim-filter: {tmp_path}/c:1: failed to expand dkim_domain")
+    assert dkim_filter.main(["-n", "-x", str(tmp_path / "c")]) == 78
+    assert capsys.readouterr().err.startswith(f"dkim-filter: {tmp_path}/c:1: failed to expand dkim_domain")
+
+
+@pytest.mark.parametrize(
+    ("options", "foreground", "to_syslog", "level"),
+    [
+        ("", True, False, logging.INFO),
+        ("", False, True, logging.WARNING),
+        ("log_destination = syslog", True, True, logging.INFO),
+        ("log_destination = syslog", False, True, logging.INFO),
+        ("log_destination = stderr", False, False, logging.INFO),
+    ],
+)
+def test_where_the_log_goes(
+    options: str, foreground: bool, to_syslog: bool, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "SYSLOG_SOCKET", str(tmp_path / "log"))
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+    log = logging.getLogger("milter_server")
+    monkeypatch.setattr(log, "propagate", log.propagate)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(str(tmp_path / "log"))
+        syslog.settimeout(5)
+        configure_logs(parse_configuration(options.encode()), foreground, "dkim-filter")
+        try:
+            assert log.level == level
+            log.error("hello")
+            if to_syslog:
+                assert b"dkim-filter[" in syslog.recv(4096)
+            else:
+                syslog.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    syslog.recv(4096)
+        finally:
+            for name in LOGGERS:
+                for handler in logging.getLogger(name).handlers[:]:
+                    logging.getLogger(name).removeHandler(handler)
+                    handler.close()
+            log.setLevel(logging.NOTSET)
 
 
 def test_verifying_a_file(tmp_path: Path) -> None:
@@ -265,9 +311,9 @@ def test_a_program_uses_its_profile(tmp_path: Path) -> None:
 )
 def test_profiles_that_are_no_filters(tmp_path: Path, text: str, error: str) -> None:
     (tmp_path / "c").write_text(text)
-    done = run("milter", "--check", "--config", str(tmp_path / "c"))
-    assert done.returncode == 78
-    assert error in done.stderr
+    result = run_cli("milter", "--check", "--config", tmp_path / "c")
+    assert result.exit_code == 78
+    assert error in result.stderr
 
 
 @NEEDS_ROOT
