@@ -164,7 +164,7 @@ class MilterConnection(asyncio.BufferedProtocol):
         """Works through what has come, until more has to be received or a handler has to be waited for."""
         session = self._session
         try:
-            while self._transport and not self._task and not self._stuck:
+            while self._open and not self._task and not self._stuck:
                 event = session.next_event()
                 if event is None:
                     break
@@ -218,6 +218,11 @@ class MilterConnection(asyncio.BufferedProtocol):
         self._close()
 
     # -- Input and output
+
+    @property
+    def _open(self) -> bool:
+        """Whether the conversation goes on; a connection that is to be closed may still have something to send."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def _flush(self) -> None:
         data = self._session.take()

@@ -524,6 +524,18 @@ def test_one_connection_for_several_clients() -> None:
     assert filter.ends == [["end_of_message"], ["abort"]] * 3
 
 
+@pytest.mark.parametrize("end", [b"\0\0\0\1Q", b"\0\0\0\1X"])
+def test_nothing_is_heard_after_the_end(end: bytes) -> None:
+    filter = Acting()
+    with Serving(filter) as world:
+        assert isinstance(world.address, tuple)
+        with socket.create_connection(world.address, PATIENCE) as mta:
+            mta.sendall(OPTIONS + b"".join(CONVERSATION) + end + b"".join(CONVERSATION[1:]))
+            while mta.recv(4096):
+                pass
+    assert filter.ends == [["end_of_message"]]
+
+
 def test_a_filter_that_fails_to_say_goodbye(caplog: pytest.LogCaptureFixture) -> None:
     def act(what: str) -> Answer | None:
         if what == "abort":
