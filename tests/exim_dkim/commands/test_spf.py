@@ -124,3 +124,76 @@ def test_options_of_the_configuration(zone: Path, tmp_path: Path) -> None:
         "--record", "v=spf1 a:gone.example.org ?all",
     )  # fmt: skip
     assert rows(result.stdout)[0][0] == "permerror"
+
+
+LINES = """\
+# client sender helo
+192.0.2.4 <a@example.org>
+
+198.51.100.7\t<>\tmail.example.org
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("", 0),
+        ("192.0.2.4 a@plain.example.org\n", 3),
+        ("192.0.2.4 a@plain.example.org\n192.0.2.4 a@slow.example.org\n", 75),
+        ("192.0.2.4 a@slow.example.org\n192.0.2.4 a@odd.example.org\n", 1),
+    ],
+)
+def test_many_lines(zone: Path, tmp_path: Path, more: str, status: int) -> None:
+    file = tmp_path / "clients"
+    file.write_text(LINES + more)
+    for result in (
+        run_cli("spf", "--dns-zone", zone, "--file", file),
+        run_cli("spf", "--dns-zone", zone, "--file", "-", stdin=(LINES + more).encode()),
+    ):
+        found = rows(result.stdout)
+        assert [row[:2] + row[7:] for row in found[:3]] == [
+            ["pass", "mailfrom", "192.0.2.4 <a@example.org>"],
+            ["pass", "helo", "198.51.100.7 <> mail.example.org"],
+            ["pass", "mailfrom", "198.51.100.7 <> mail.example.org"],
+        ]
+        assert len(found) == 3 + more.count("\n")
+        assert result.exit_code == status
+
+
+def test_many_lines_as_json_and_in_order(zone: Path, tmp_path: Path) -> None:
+    file = tmp_path / "clients"
+    file.write_text("".join(f"192.0.2.{number} a@example.org\n" for number in range(200)))
+    result = run_cli("spf", "--dns-zone", zone, "--file", file, "--json")
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [one["line"] for one in found] == [f"192.0.2.{number} a@example.org" for number in range(200)]
+    assert {one["result"] for one in found} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("192.0.2.1\n", ":1: want ADDRESS SENDER"),
+        ("192.0.2.1 a b c\n", ":1: want ADDRESS SENDER"),
+        ("\nlocalhost a@b\n", ":2: 'localhost' is not an IP address"),
+    ],
+)
+def test_lines_that_cannot_be_read(zone: Path, tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "clients"
+    file.write_text(text)
+    result = run_cli("spf", "--dns-zone", zone, "--file", file)
+    assert result.exit_code == 2
+    assert f"{file}{message}" in result.stderr
+
+
+def test_a_file_that_is_not_there(zone: Path, tmp_path: Path) -> None:
+    result = run_cli("spf", "--dns-zone", zone, "--file", tmp_path / "gone")
+    assert result.exit_code == 1
+    assert "No such file" in result.stderr
+    assert run_cli("spf", "--file", "x", "--helo", "y").exit_code == 2
+
+
+def test_a_record_for_an_internationalised_domain(zone: Path) -> None:
+    result = run_cli(
+        "spf", "--dns-zone", zone, "--ip", "192.0.2.9", "--sender", "a@bücher.example", "--record", "v=spf1 +all"
+    )
+    assert rows(result.stdout)[0][:3] == ["pass", "mailfrom", "xn--bcher-kva.example"]
