@@ -135,11 +135,15 @@ class Mta(abc.ABC):
 def unpacked(package: str) -> Path:
     """Where a package is unpacked. Skips, or in CI fails, without it or without root."""
     root = UNPACKED / package
-    if os.getuid() != 0:
-        peers.missing(f"{package} daemons of our own need root", "run the tests as root")
+    _need_root()
     if not root.is_dir():
         peers.missing(f"{package} is not unpacked in {root}", "make setup && sh .ci/setup packages test")
     return root
+
+
+def _need_root() -> None:
+    if os.getuid() != 0:
+        peers.missing("MTAs of our own need root", "run the tests as root")
 
 
 def has_ipv6() -> bool:
@@ -155,6 +159,7 @@ def has_ipv6() -> bool:
 @contextlib.contextmanager
 def mail_directory(prefix: str) -> Iterator[Path]:
     """A new directory for a daemon, removed at the end. Only root may write to the directories above it (unlike
-    /tmp), which Sendmail insists on."""
+    /tmp), which Sendmail insists on. Skips, or in CI fails, without root."""
+    _need_root()
     with shared_directory(prefix, place=Path("/run")) as directory:
         yield directory
