@@ -21,7 +21,7 @@ from milter_server.author import NoAuthor, authors
 from milter_server.configuration import Configuration
 from milter_server.handler import Answer, Filter, MessageHandler, Step
 from milter_server.message import Header, Stage, Transaction
-from milter_server.origin import is_listed, why_ours
+from milter_server.origin import Origin, is_listed, origin_of
 from milter_server.refusal import Refusal, consequence_of, refusal_text
 from milter_server.response import ACCEPT, CONTINUE, DISCARD, TEMPFAIL, Action, Changes, Response, reply
 from milter_server.results import (
@@ -119,12 +119,13 @@ class _LeftAlone(MessageHandler):
 class _Message(MessageHandler):
     """One message."""
 
-    __slots__ = ("_authentication", "_filter", "_header", "_signing")
+    __slots__ = ("_authentication", "_filter", "_header", "_origin", "_signing")
 
     def __init__(self, owner: AuthenticationFilter, transaction: Transaction) -> None:
         super().__init__(transaction)
         self._filter = owner
         self._header = Header((), False)
+        self._origin = Origin()
         self._signing: Signing | None = None
         self._authentication: MessageAuthentication | None = None
 
@@ -134,6 +135,7 @@ class _Message(MessageHandler):
         """Signs, or begins to verify."""
         self._header = header
         configuration = self._filter.configuration
+        self._origin = origin_of(configuration, self.transaction)
         if header.cut:
             return self._consequence(Cause.SECURITY, "the header is longer than can be looked at")
         if configuration.settings.boolean("milter_require_fields") and (fault := field_fault(header.fields)):
@@ -146,7 +148,7 @@ class _Message(MessageHandler):
 
     async def _sign(self, signer: Signer) -> Response | None:
         """Begins to sign; None when the message is not to be signed."""
-        ours = why_ours(self._filter.configuration, self.transaction)
+        ours = self._origin.why
         fields = self._header.fields
         try:
             identity = signer.identify(fields)
@@ -181,10 +183,13 @@ class _Message(MessageHandler):
 
     async def _verify(self) -> Response:
         configuration, transaction = self._filter.configuration, self.transaction
-        if not configuration.methods or self._is_exempt():
+        methods = configuration.methods
+        if self._origin.submitted:
+            methods = tuple(method for method in methods if method.wants_body)
+        if not methods or self._is_exempt():
             return CONTINUE
         self._authentication = await self._filter.authenticator.begin(
-            self._header.fields, transaction.envelope, configuration.methods
+            self._header.fields, transaction.envelope, methods
         )
         return CONTINUE
 
@@ -268,7 +273,7 @@ class _Message(MessageHandler):
         if cause is not None:
             consequence = configuration.actions[cause]
             refusal = refusal_text(configuration.settings, cause, found, self.transaction)
-        if consequence is Consequence.ACCEPT and mode:
+        if consequence is Consequence.ACCEPT and mode and not self._origin.why:
             spf, senderid = sender_words(told)
             if not configuration.settings.boolean("milter_dns_softfail") and sender_deferred(mode, spf, senderid):
                 consequence, refusal = Consequence.TEMPFAIL, Refusal(451, "4.7.24", "SPF or Sender ID: the DNS failed")

@@ -2,12 +2,15 @@
 
 Ours is who has authenticated to the MTA, who comes through a daemon or with a macro that says so (`-m`, `-M`), and
 internal hosts (`-i`). Mail that no host brought (a local program's) comes from this host.
+
+SPF and Sender ID are about hosts that deliver mail of a domain, not about users who submit it: what a user submits is
+not judged by them, and what internal hosts send is, but not refused for it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from typing import Final
+from typing import Final, NamedTuple
 
 from exim_dkim.envelope import ClientAddress
 from milter_server.configuration import Configuration
@@ -34,16 +37,23 @@ def is_listed(hosts: HostList, connection: Connection) -> bool:
     return bool(hosts) and hosts.contains(*client_of(connection))
 
 
-def why_ours(configuration: Configuration, transaction: Transaction) -> str:
-    """Why mail of this client is signed; empty if it is not."""
+class Origin(NamedTuple):
+    """Whose mail it is. `why` it is ours, empty for a stranger's; `submitted`: by a user, wherever the client is."""
+
+    why: str = ""
+    submitted: bool = False
+
+
+def origin_of(configuration: Configuration, transaction: Transaction) -> Origin:
+    """Whose mail this is."""
     macros = transaction.macros
     if user := macros.get("auth_authen"):
-        return f"authenticated as {user[:100].decode('utf-8', 'backslashreplace')}"
+        return Origin(f"authenticated as {user[:100].decode('utf-8', 'backslashreplace')}", submitted=True)
     daemon = macros.get("daemon_name")
     if daemon is not None and daemon in configuration.daemons:
-        return f"daemon {daemon.decode('utf-8', 'backslashreplace')}"
+        return Origin(f"daemon {daemon.decode('utf-8', 'backslashreplace')}", submitted=True)
     for name, wanted in configuration.macros:
         value = macros.get(name)
         if value is not None and (wanted is None or value == wanted):
-            return f"macro {name}"
-    return "internal host" if is_listed(configuration.internal_hosts, transaction.connection) else ""
+            return Origin(f"macro {name}", submitted=True)
+    return Origin("internal host" if is_listed(configuration.internal_hosts, transaction.connection) else "")

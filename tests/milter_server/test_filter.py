@@ -17,7 +17,7 @@ from milter_server.command import Negotiation
 from milter_server.filter import AuthenticationFilter
 from milter_server.handler import MessageHandler
 from milter_server.message import Connection, Family, Header, Stage, Transaction
-from milter_server.origin import why_ours
+from milter_server.origin import origin_of
 from milter_server.response import (
     CONTINUE,
     DISCARD,
@@ -425,8 +425,8 @@ def test_the_name_in_the_results_without_macro_j() -> None:
 def test_mail_of_local_programs(family: Family, host: bytes, address: bytes, is_ours: bool) -> None:
     connection = Connection()
     connection.family, connection.host, connection.address = family, host, address
-    ours = why_ours(make_filter(SIGNER).configuration, Transaction(connection, b"", ()))
-    assert bool(ours) is is_ours
+    origin = origin_of(make_filter(SIGNER).configuration, Transaction(connection, b"", ()))
+    assert (bool(origin.why), origin.submitted) == (is_ours, False)
 
 
 @pytest.mark.parametrize(
@@ -513,6 +513,24 @@ def test_refusals_of_spf_and_sender_id(options: str, sender: bytes, author: byte
     exchange = pass_through(filter, [(b"From", author), *FIELDS[1:]], address=STRANGER, sender=sender)
     assert exchange.response.data.startswith(code)
     assert bool(code) is bool(exchange.response.data)
+
+
+REFUSING = "milter_senderid_reject = 2\nmilter_daemons = MSA\nmilter_internal_hosts = 198.51.100.7\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "macros", "recorded"),
+    [
+        (b"198.51.100.8", {"auth_authen": "alice"}, False),
+        (b"198.51.100.8", {"daemon_name": "MSA"}, False),
+        (b"198.51.100.7", {}, True),
+    ],
+)
+def test_our_own_clients_are_not_refused_by_spf(address: bytes, macros: dict[str, str], recorded: bool) -> None:
+    exchange = pass_through(make_filter(REFUSING, "sid-filter"), address=address, macros=macros)
+    assert (exchange.response, len(exchange.results)) == (CONTINUE, recorded)
+    stranger = pass_through(make_filter(REFUSING, "sid-filter"), address=b"198.51.100.8")
+    assert stranger.response.data.startswith(b"550 5.7.23")
 
 
 def test_all_methods_in_one_field() -> None:
