@@ -84,7 +84,7 @@ class Macros:
 class Connection:
     """An SMTP client of the MTA. `state` is the filter's own, for what it keeps between messages."""
 
-    __slots__ = ("address", "family", "helo", "host", "macros", "port", "state")
+    __slots__ = ("_client", "address", "family", "helo", "host", "macros", "port", "state")
 
     def __init__(self) -> None:
         self.host = b""
@@ -96,16 +96,23 @@ class Connection:
         self.helo = b""
         self.macros = Macros()
         self.state: object = None
+        self._client: tuple[bytes, ClientAddress | None] = (b"", None)  # what was read, and what it came to
 
     @property
     def client(self) -> ClientAddress | None:
         """The client's IP address; None when it has none, or none that can be read."""
         if self.family not in (Family.INET, Family.INET6):
             return None
-        try:
-            return parse_client(self.address)
-        except ParseError:
-            return None
+        if self._client[0] != self.address:
+            self._client = self.address, _read_client(self.address)
+        return self._client[1]
+
+
+def _read_client(address: bytes) -> ClientAddress | None:
+    try:
+        return parse_client(address)
+    except ParseError:
+        return None
 
 
 class Recipient(NamedTuple):

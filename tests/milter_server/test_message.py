@@ -52,6 +52,10 @@ def test_clients(family: Family, address: bytes, client: object) -> None:
     connection = Connection()
     connection.family, connection.address, connection.helo = family, address, b"mail.example"
     assert connection.client == client
+    assert connection.client == client
+    connection.address, connection.family = b"192.0.2.99", Family.INET
+    assert str(connection.client) == "192.0.2.99"
+    connection.family, connection.address = family, address
     transaction = Transaction(connection, b"a@b.example", ())
     assert transaction.envelope == (client, b"mail.example", b"a@b.example")
     assert transaction.queue_id == b""
