@@ -93,8 +93,7 @@ class Service:
         except RequestError as error:
             return self.refuse(str(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a mail
-            log.error("%s internal error: %s", origin(request), place(error))
-            return self._tell_nothing(request, query, INTERNAL)
+            return self._give_up(request, query, error)
         task = tasks[0] if len(tasks) == 1 else asyncio.create_task(asyncio.wait(tasks))
         return Pending(task, request, query, look_up)
 
@@ -107,8 +106,7 @@ class Service:
         try:
             return self._tell(request, query, findings)
         except Exception as error:  # noqa: BLE001 - as above
-            log.error("%s internal error: %s", origin(request), place(error))
-            return self._tell_nothing(request, query, INTERNAL)
+            return self._give_up(request, query, error)
 
     def defer(self, request: Request, why: str) -> bytes:
         """The reply to a request that is not looked into."""
@@ -144,10 +142,15 @@ class Service:
             return Claims()
         return sort_fields(request.split()[0], self._name(request))
 
-    def _tell_nothing(self, request: Request, query: Query | None, why: str) -> bytes:
-        """The reply when nothing could be looked up."""
-        if query is None:
+    def _give_up(self, request: Request, query: Query | None, error: Exception) -> bytes:
+        log.error("%s internal error: %s", origin(request), place(error))
+        try:
+            return DEFER if query is None else self._tell_nothing(request, query, INTERNAL)
+        except Exception:  # noqa: BLE001 - it is the telling that does not work
             return DEFER
+
+    def _tell_nothing(self, request: Request, query: Query, why: str) -> bytes:
+        """The reply when nothing could be looked up."""
         findings = Findings(Authentication(unfinished=dict.fromkeys(query.methods, why)))
         if query.methods:
             self.counts[findings.word(query.methods[0], query.key)] += 1

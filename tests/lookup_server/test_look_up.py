@@ -210,6 +210,30 @@ def test_spf_does_not_go_on_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     assert "spf=temperror [not finished within 2s]" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("broken", "query", "reply"),
+    [
+        ("lookup_server.service.tell", "all", "defer"),
+        ("lookup_server.service.tell", "forged", "defer"),
+        ("lookup_server.service.parse_query", "spf", "defer"),
+        (
+            "lookup_server.service.sort_fields",
+            "all",
+            'dkim=defer dkim_domains="" spf=temperror senderid=temperror forged=unknown',
+        ),
+        ("lookup_server.look_up.read_envelope", "spf", "temperror"),
+        ("lookup_server.body.RequestBody.feed", "why dkim", "defer: internal error; see the log"),
+    ],
+)
+def test_faults_of_ours(
+    broken: str, query: str, reply: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever breaks: a reply, and a line in the log."""
+    monkeypatch.setattr(broken, lambda *arguments: divmod(1, 0))
+    assert ask(make_service(MemoryResolver(SPF)), request(GOOD, query, **ENVELOPE)) == [reply]
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_a_method_that_breaks_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         async def resolve(self, *questions: Question) -> Sequence[Answer]:
