@@ -11,6 +11,9 @@ import pytest
 
 from milter_server.restart import GOOD_LIFE, Keeper
 
+# The programs fork before they have threads; what runs these tests may have some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
 
 @pytest.fixture(autouse=True)
 def handlers_as_they_were() -> Iterator[None]:
