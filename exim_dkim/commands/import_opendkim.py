@@ -30,7 +30,7 @@ LINE = 118
 @click.option("-o", "--output", metavar="FILE", default="-", help="Where to write it. [default: standard output]")
 @click.option("--rules", metavar="FILE", help="Where to write the rules that KeyTable and SigningTable become.")
 def command(file: str, output: str, rules: str | None) -> None:
-    """Write the configuration for exim-dkim milter that is equivalent to an opendkim.conf.
+    """Write the configuration for exim-dkim milter that is equivalent to an opendkim.conf or dkim-filter.conf.
 
     Lists of hosts and domains that are files are used where they are, and so are keys. KeyTable and SigningTable become
     one file of rules.

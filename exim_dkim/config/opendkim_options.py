@@ -1,4 +1,4 @@
-"""Each parameter of opendkim.conf as options of ours."""
+"""Each parameter of opendkim.conf, and of dkim-filter.conf before it, as options of ours."""
 
 from __future__ import annotations
 
@@ -178,6 +178,7 @@ _PLAIN: Final[dict[str, tuple[str, Callable[[str], str]]]] = {
     "socket": ("milter_listen", str),
     "canonicalization": ("dkim_canon", lambda value: value if "/" in value else f"{value}/simple"),
     "pidfile": ("pid_file_path", str),
+    "keylist": ("milter_key_list", str),
     "syslogfacility": ("syslog_facility", str),
     "syslogname": ("syslog_processname", str),
     "dnstimeout": ("dns_timeout", _seconds),

@@ -112,6 +112,7 @@ SINGLE = "Domain example.org, other.example\nSelector s$1\nKeyFile /etc/k$\nSock
         ("SignHeaders From,To\nOversignHeaders To,Cc\n", "dkim_sign_headers", "+From:+To:+Cc"),
         ("SignHeaders From,To,Cc\nOmitHeaders to,from\n", "dkim_sign_headers", "+From:=Cc"),
         ("Syslog no\n", "log_destination", "stderr"),
+        ("KeyList /etc/mail/dkim-keys\n", "milter_key_list", "/etc/mail/dkim-keys"),
         ("AuthservID mx.example\n", "authserv_id", "mx.example"),
     ],
 )
