@@ -128,7 +128,7 @@ FORGED = {
 FOREIGN = (
     b"Authentication-Results: other.example; dkim=pass (rx.example)\r\n",
     b"authentication-results: third.example;\r\n\tspf=pass smtp.mailfrom=x@rx.example;\r\n\tdkim=none\r\n",
-    b"Authentication-Results: rx.example.evil.example; none\r\n",
+    b"Authentication-Results: rx.example.evil.example; none (\xe4 in Latin-1)\r\n",
 )
 
 
