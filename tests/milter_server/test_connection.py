@@ -100,8 +100,8 @@ class Acting(MadeOf):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that is looked at often, and little patience."""
     monkeypatch.setattr(server_module, "CLOCK", 0.02)
-    monkeypatch.setattr(module, "STALL", 0.3)
-    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    monkeypatch.setattr(module, "STALL", 0.6)
+    monkeypatch.setattr(module, "PATIENCE", 0.4)
     monkeypatch.setattr(module, "PROGRESS_EVERY", 0.05)
 
 
@@ -198,7 +198,7 @@ def test_progress(step: str, silent: Step, told: bool, monkeypatch: pytest.Monke
         outcome = mta.message(FIELDS, b"body")
         assert outcome.response == CONTINUE
         assert bool(outcome.progress) == told
-        assert outcome.progress < 8
+        assert outcome.progress < 100
 
 
 @pytest.mark.usefixtures("quick")
@@ -434,7 +434,7 @@ def test_an_mta_between_packets_may_take_its_time() -> None:
         mta.greet()
         mta.tell(Mail(b"<a@b>"))
         mta.flush()
-        time.sleep(1.0)  # three times STALL: nothing must happen
+        time.sleep(1.0)  # longer than STALL: nothing must happen
         assert mta.message(FIELDS).response == CONTINUE
 
 
