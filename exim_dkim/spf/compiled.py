@@ -9,9 +9,11 @@ from typing import Final
 from exim_dkim.outcome import SpfReason
 from exim_dkim.spf.record import MAX_RECORD, Fault, Record, Select, parse_record
 
-MAX_KEPT: Final = 4 << 20
-"""How much text of TXT records is kept, in bytes; what is made of it takes about forty times that at the very worst."""
-
+MAX_KEPT: Final = 16 << 20
+"""How much is kept, in bytes of memory: some thousands of domains."""
+_PER_RECORD: Final = 500
+_PER_TERM: Final = 400
+"""What is made of a record, and of one of its terms, takes no more than so many bytes beside its text."""
 MAX_TERM: Final = 300
 MAX_ODD: Final = 1024
 """How long a term, and all of them, may be where pyspf has to tell what they mean: it can be made to take its time."""
@@ -25,10 +27,10 @@ Compiled = Record | Fault | None
 class RecordCache:
     """What was made of records before; the oldest are forgotten."""
 
-    def __init__(self, longest: int = MAX_KEPT) -> None:
+    def __init__(self, largest: int = MAX_KEPT) -> None:
         self._kept: dict[tuple[Select, Sequence[bytes]], Compiled] = {}
         self._size = 0
-        self._longest = longest
+        self._largest = largest
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -40,13 +42,18 @@ class RecordCache:
             return self._kept[key]
         except KeyError:
             compiled = compile_records(records, select)
-        self._size += sum(map(len, records))
+        self._size += _size_of(records, compiled)
         self._kept[key] = compiled
-        while self._size > self._longest:
+        while self._size > self._largest:
             oldest = next(iter(self._kept))
-            del self._kept[oldest]
-            self._size -= sum(map(len, oldest[1]))
+            self._size -= _size_of(oldest[1], self._kept.pop(oldest))
         return compiled
+
+
+def _size_of(records: Sequence[bytes], compiled: Compiled) -> int:
+    return (
+        sum(map(len, records)) + _PER_RECORD + (_PER_TERM * len(compiled.terms) if isinstance(compiled, Record) else 0)
+    )
 
 
 def compile_records(records: Sequence[bytes], select: Select) -> Compiled:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from exim_dkim.outcome import SpfReason
@@ -77,10 +78,40 @@ class Term(NamedTuple):
     shift6: int = 0
 
 
+_Table = dict[int, dict[int, tuple[int, "Term"]]]
+
+
+class Networks:
+    """Terms of networks that stand side by side: found by their first bits, however many there are."""
+
+    __slots__ = ("_four", "_six")
+
+    def __init__(self, terms: Iterable[Term]) -> None:
+        self._four: _Table = {}
+        self._six: _Table = {}
+        for place, term in enumerate(terms):
+            table = self._four if term.kind is Kind.IP4 else self._six
+            table.setdefault(term.shift, {}).setdefault(term.network, (place, term))
+
+    def find(self, number: int, is4: bool) -> Term | None:
+        """The first term that has this address."""
+        best: tuple[int, Term] | None = None
+        for shift, networks in (self._four if is4 else self._six).items():
+            found = networks.get(number >> shift)
+            if found is not None and (best is None or found[0] < best[0]):
+                best = found
+        return None if best is None else best[1]
+
+
 class Record(NamedTuple):
-    """A plain record. `asking`: the terms that ask DNS for a name known before, up to the one that always matches."""
+    """A plain record.
+
+    `steps`: its terms in order, those of networks together. `asking`: the terms that ask DNS for a name known before,
+    up to the one that always matches.
+    """
 
     terms: tuple[Term, ...]
+    steps: tuple[Term | Networks, ...] = ()
     asking: tuple[Term, ...] = ()
     redirect: Target | None = None
     exp: Target | None = None
@@ -101,6 +132,7 @@ _REASONS = {
     "?": SpfReason.MATCHED_NEUTRAL,
 }
 _KINDS = {kind.value: kind for kind in Kind}
+_NETWORKS = (Kind.IP4, Kind.IP6)
 _ASKING = (Kind.A, Kind.MX, Kind.EXISTS, Kind.INCLUDE)
 _ONCE = ("redirect", "exp")
 
@@ -138,13 +170,17 @@ def _with_modifiers(terms: tuple[Term, ...], modifiers: dict[str, str]) -> Recor
     targets = {name: parse_target(modifiers[name]) for name in _ONCE if name in modifiers}
     if None in targets.values():
         return None
+    steps: list[Term | Networks] = []
+    for is_network, side_by_side in groupby(terms, lambda term: term.kind in _NETWORKS):
+        group = tuple(side_by_side)
+        steps.extend([Networks(group)] if is_network else group)
     asking = []
     for term in terms:
         if term.kind is Kind.ALL:
             break
         if term.kind in _ASKING and (term.target is None or term.target.name):
             asking.append(term)
-    return Record(terms, tuple(asking), targets.get("redirect"), targets.get("exp"))
+    return Record(terms, tuple(steps), tuple(asking), targets.get("redirect"), targets.get("exp"))
 
 
 def _parse_mechanism(written: str) -> Term | None:

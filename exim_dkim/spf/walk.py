@@ -24,6 +24,7 @@ from exim_dkim.spf.record import (
     MAX_TEXT,
     Fault,
     Kind,
+    Networks,
     Record,
     Select,
     Target,
@@ -36,7 +37,8 @@ from exim_dkim.spf.verdict import SpfPolicy
 Clock = Callable[[], float]
 
 CACHE = RecordCache()
-_ALL, _IP4, _IP6, _A, _MX, _PTR, _EXISTS, _INCLUDE = Kind
+_ALL, _A, _MX, _PTR = Kind.ALL, Kind.A, Kind.MX, Kind.PTR
+_EXISTS, _INCLUDE = Kind.EXISTS, Kind.INCLUDE
 _TXT = RecordType.TXT
 _ASKED4 = {_A: RecordType.A, _MX: RecordType.MX, _EXISTS: RecordType.A, _INCLUDE: RecordType.TXT}
 _ASKED6 = {**_ASKED4, _A: RecordType.AAAA}
@@ -160,20 +162,16 @@ class Walk:
             self._explanation, self._explained = record.exp, domain
         if record.redirect is not None:
             self._count()
-        number, is4 = self._number, self._is4
-        for term in record.terms:
-            kind = term.kind
-            if kind is _IP4:
-                matches = is4 and number >> term.shift == term.network
-            elif kind is _IP6:
-                matches = not is4 and number >> term.shift == term.network
+        for step in record.steps:
+            if isinstance(step, Networks):
+                term = step.find(self._number, self._is4)
             else:
-                matches = kind is _ALL or await self._ask(term, record, domain)
-            if matches:
+                term = step if step.kind is _ALL or await self._ask(step, record, domain) else None
+            if term is not None:
                 if top:
                     self.mechanism = term.text
-                    self.detail = self._inner if kind is _INCLUDE else ""
-                elif kind is not _INCLUDE:
+                    self.detail = self._inner if term.kind is _INCLUDE else ""
+                elif term.kind is not _INCLUDE:
                     self._inner = f"{term.text} of {domain}"
                 return term.reason
         if record.redirect is not None:

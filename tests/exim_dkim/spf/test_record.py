@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exim_dkim.outcome import SpfReason
-from exim_dkim.spf.record import Kind, Target, Term, ends_in_label, parse_record, parse_target, select_spf1
+from exim_dkim.spf.record import Kind, Networks, Target, Term, ends_in_label, parse_record, parse_target, select_spf1
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,29 @@ def test_mechanisms(written: str, term: Term) -> None:
 )
 def test_what_is_not_plain(written: str) -> None:
     assert parse_record(f"{written} -all") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("192.0.2.1", "-ip4:192.0.2.1"),
+        ("192.0.2.2", "?ip4:192.0.2.0/24"),
+        ("192.0.3.1", "ip4:192.0.0.0/16"),
+        ("10.0.0.1", None),
+        ("2001:db8::1", "~ip6:2001:db8::/32"),
+        ("2001:db9::1", "ip6:::/0"),
+    ],
+)
+def test_the_first_network_counts(address: str, written: str | None) -> None:
+    networks = "-ip4:192.0.2.1 ?ip4:192.0.2.0/24 ip4:192.0.2.1 ~ip6:2001:db8::/32 ip4:192.0.0.0/16 ip6:::/0"
+    record = parse_record(f"a {networks} mx ip4:192.0.2.1 all")
+    assert record is not None
+    first, step, second, other, last = record.steps
+    assert [type(one) for one in (first, step, second, other, last)] == [Term, Networks, Term, Networks, Term]
+    assert isinstance(step, Networks)
+    client = ip_address(address)
+    term = step.find(int(client), client.version == 4)
+    assert (term and term.text) == written
 
 
 def test_modifiers() -> None:
