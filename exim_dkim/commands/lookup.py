@@ -34,8 +34,8 @@ QUERIES: Final = {
     "authres": (0, 6),
     "forged": (0, 0),
     "foreign": (0, 0),
-    "all": (0, 0),
-    "json": (0, 0),
+    "all": (0, 1),
+    "json": (0, 1),
     "sign": (0, 0),
     "ping": (0, 0),
     "version": (0, 0),
@@ -47,6 +47,8 @@ OPTIONAL: Final = {
     "senderid": ("pra", "mfrom"),
     "authres": ("dkim", "domainkeys", "spf", "spf_helo", "senderid", "senderid_mfrom"),
 }
+# A single word after these is the file.
+KEY_BEFORE_FILE: Final = ("all", "json")
 PREFIXES: Final = ("why", "smtp")
 PIECE: Final = 1 << 16
 
@@ -164,6 +166,8 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], str | None]:
         )
     fewest, most = QUERIES[name]
     words.append(name)
+    if name in KEY_BEFORE_FILE and len(rest) < 2:
+        most = 0
     while rest and most and (name not in OPTIONAL or rest[0] in OPTIONAL[name]):
         words.append(rest.pop(0))
         fewest, most = fewest - 1, most - 1

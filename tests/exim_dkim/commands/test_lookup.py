@@ -170,6 +170,8 @@ def test_a_message_of_the_queue(server: Server, tmp_path: Path) -> None:
         (("smtp", "spf"), "smtp spf", b""),
         (("authres", "dkim", "spf_helo"), "authres", b"dkim spf_helo"),
         (("forged",), "forged", b""),
+        (("all",), "all", b""),
+        (("json", "example.org"), "json", b"example.org"),
     ],
 )
 def test_queries_about_more_than_signatures(
