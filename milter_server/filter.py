@@ -14,7 +14,7 @@ from exim_dkim.authentication import Authentication, Method, method_results
 from exim_dkim.authres import AuthenticationResults, format_authres
 from exim_dkim.errors import SigningError
 from exim_dkim.printable import one_line
-from exim_dkim.system.authenticate import Authenticator, MessageAuthentication
+from exim_dkim.system.authenticate import Authenticator, MessageAuthentication, host_name
 from milter_server.actions import Action as Consequence
 from milter_server.actions import Cause
 from milter_server.author import NoAuthor, authors
@@ -80,7 +80,8 @@ class AuthenticationFilter(Filter):
 
     def failed(self, transaction: Transaction | None, error: BaseException) -> Response:
         """What milter_actions says of internal trouble."""
-        return _response(self.configuration.actions[Cause.INTERNAL], Refusal(451, "4.3.0", "temporary failure"))
+        wanted = consequence_of(self.configuration.settings, self.configuration.actions[Cause.INTERNAL])
+        return _response(wanted, Refusal(451, "4.3.0", "temporary failure"))
 
     def authserv_id(self, transaction: Transaction) -> str:
         """Our name in Authentication-Results: the option, or the MTA's own name."""
@@ -88,18 +89,12 @@ class AuthenticationFilter(Filter):
         name = settings.string("authserv_id")
         if not name:
             name = (transaction.macros.get("j") or b"").decode("utf-8", "replace")
-        return name or settings.string("primary_hostname") or _host_name()
+        return name or host_name(settings)
 
 
 def _written(name: str) -> str:
     """A macro's name as MTAs write it: in braces, but for those of one letter."""
     return name if len(name) == 1 else f"{{{name}}}"
-
-
-def _host_name() -> str:
-    import os
-
-    return os.uname().nodename
 
 
 def _trusted(configuration: Configuration) -> frozenset[str]:

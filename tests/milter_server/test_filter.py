@@ -384,6 +384,11 @@ def test_what_breaks_here_is_internal(action: str, letter: bytes) -> None:
     assert make_filter(actions(f"internal={action}")).failed(None, ValueError()).letter == letter
 
 
+def test_a_test_refuses_nothing_when_something_breaks() -> None:
+    filter = make_filter(actions("internal=reject") + "milter_test_mode\n")
+    assert filter.failed(None, ValueError()) == CONTINUE
+
+
 class Broken:
     """A resolver that fails in a way that none may."""
 
