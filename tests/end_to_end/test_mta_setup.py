@@ -101,6 +101,7 @@ def setup(request: pytest.FixtureRequest, filters: Filters) -> Iterator[SetUp]:
     listeners = {
         "MTA": Listener(milters, options=outside),
         "MSA": Listener(milters, options=("milter_macro_daemon_name = MSA",)),
+        "old": Listener(milters, options=("milter_protocol = 2", "milter_macro_daemon_name = MSA")),
     }
     local = f"non_smtpd_milters = {milters[1].postfix_address}"
     settings = (local,) if request.param == "postfix" else ()
@@ -130,6 +131,13 @@ def test_authenticated_clients(setup: SetUp) -> None:
     """{auth_authen} does so, too. Only Postfix lets us say who has authenticated (XCLIENT)."""
     delivered = setup.through("MTA", samples.message(), ("XCLIENT ADDR=192.0.2.200 LOGIN=alice",))
     assert verdicts(delivered) == ["pass"]
+
+
+@pytest.mark.parametrize("setup", ["postfix"], indirect=True)
+def test_the_protocol_of_old(setup: SetUp) -> None:
+    """milter_protocol = 2: without any of what came with version 6, also for fields without a blank after the colon."""
+    message = samples.message().replace(b"Subject: A", b"Subject:A").replace(b"To: ", b"To:  ")
+    assert verdicts(setup.through("old", message)) == ["pass"]
 
 
 @pytest.mark.parametrize("setup", ["postfix"], indirect=True)

@@ -22,8 +22,7 @@ from tests.support.processes import Process, free_port, shared_directory, wait_u
 UNPACKED = Path(os.environ.get("MAIL_SERVERS", "/var/cache/exim-dkim-tests"))
 """Where `.ci/setup` has unpacked the packages, each into a directory of its own."""
 HOST_NAME = "mx.test.example"
-"""What both call themselves."""
-HOSTS = f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost\n"
+"""What an MTA calls itself."""
 
 
 class Milter(NamedTuple):
@@ -54,12 +53,13 @@ class Listener(NamedTuple):
 class Mta(abc.ABC):
     """A daemon with `listeners`, by name; what it accepts goes to 127.0.0.1:`relay`."""
 
-    def __init__(self, directory: Path, relay: int, listeners: Mapping[str, Listener]) -> None:
+    def __init__(self, directory: Path, relay: int, listeners: Mapping[str, Listener], host_name: str) -> None:
         self.root = unpacked(self.package)
         directory.mkdir()
         directory.chmod(0o755)
         self.directory = directory
         self.relay = relay
+        self.host_name = host_name
         self.listeners = dict(listeners)
         self.ports = {name: free_port() for name in listeners}
         self.process: Process | None = None
@@ -95,6 +95,10 @@ class Mta(abc.ABC):
     def queue(self) -> list[str]:
         """The names of the messages that have not been delivered."""
 
+    @abc.abstractmethod
+    def run_queue(self) -> None:
+        """Have every message in the queue tried now."""
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.end()
@@ -117,7 +121,8 @@ class Mta(abc.ABC):
 
     def _write_resolution(self) -> None:
         """What stands in for /etc/hosts and /etc/resolv.conf: the machine's own names, and no name server."""
-        for name, text in (("hosts", HOSTS), ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")):
+        hosts = f"127.0.0.1 localhost {self.host_name}\n::1 localhost\n"
+        for name, text in (("hosts", hosts), ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")):
             (self.directory / name).write_text(text)
             (self.directory / name).chmod(0o644)
 

@@ -60,15 +60,20 @@ class Postfix(Mta):
     package = "postfix"
 
     def __init__(
-        self, directory: Path, relay: int, listeners: Mapping[str, Listener], settings: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        relay: int,
+        listeners: Mapping[str, Listener],
+        settings: tuple[str, ...] = (),
+        host_name: str = HOST_NAME,
     ) -> None:
-        super().__init__(directory, relay, listeners)
+        super().__init__(directory, relay, listeners, host_name)
         self.configuration = directory / "etc"
         for path in (self.configuration, directory / "queue", directory / "queue" / "pid"):
             path.mkdir()
             path.chmod(0o755)
         self._write_resolution()
-        main = MAIN.format(directory=directory, root=self.root, libraries=LIBRARIES, name=HOST_NAME, relay=relay)
+        main = MAIN.format(directory=directory, root=self.root, libraries=LIBRARIES, name=self.host_name, relay=relay)
         (self.configuration / "main.cf").write_text("\n".join([main, *settings, ""]))
         (self.configuration / "master.cf").write_text(self._master())
         for path in self.configuration.iterdir():

@@ -59,9 +59,14 @@ class Sendmail(Mta):
     package = "sendmail"
 
     def __init__(
-        self, directory: Path, relay: int, listeners: Mapping[str, Listener], settings: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        relay: int,
+        listeners: Mapping[str, Listener],
+        settings: tuple[str, ...] = (),
+        host_name: str = HOST_NAME,
     ) -> None:
-        super().__init__(directory, relay, listeners)
+        super().__init__(directory, relay, listeners, host_name)
         self._logged: list[str] = []
         for name in ("queue", "dev"):
             (directory / name).mkdir(mode=0o700)
@@ -125,7 +130,7 @@ class Sendmail(Mta):
 
     def _command(self, *arguments: str) -> list[str | Path]:
         binary = self.root / "usr" / "libexec" / "sendmail" / "sendmail"
-        namespace = NAMESPACE.format(devices=" ".join(DEVICES), directory=self.directory, name=HOST_NAME)
+        namespace = NAMESPACE.format(devices=" ".join(DEVICES), directory=self.directory, name=self.host_name)
         wrapped = ["unshare", "--mount", "--uts", "sh", "-ec", namespace, "sh"]
         return [*wrapped, binary, "-C", self.directory / "test.cf", *arguments]
 
