@@ -50,5 +50,5 @@ def test_two_hundred_spf_queries_wait_together_and_dkim_does_not(tmp_path: Path)
                 return time.monotonic() - began, max(beside)
 
     whole, beside = asyncio.run(main())
-    assert DNS_SECONDS <= whole < 3 * DNS_SECONDS
-    assert beside < DNS_SECONDS / 2
+    assert DNS_SECONDS <= whole < 4 * DNS_SECONDS  # one after the other: 200 times that
+    assert beside < DNS_SECONDS
