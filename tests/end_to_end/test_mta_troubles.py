@@ -163,7 +163,7 @@ def test_filter_that_says_nothing(troubles: Troubles) -> None:
         assert deferred(troubles.send("impatient"))
     finally:
         troubles.fragile.send(signal.SIGCONT)
-    troubles.is_served("impatient")
+    troubles.is_served("fragile")  # with more patience: this machine may be busy
 
 
 def test_filter_told_to_reload(troubles: Troubles) -> None:
