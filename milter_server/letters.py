@@ -11,6 +11,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
 from exim_dkim.config.options import OPTIONS
@@ -129,11 +130,26 @@ def literal_file(value: str) -> str:
     return literal(os.path.abspath(value))
 
 
-def entries(value: str) -> str:
-    """A file, or entries with commas between: files by absolute names."""
-    if "/" in value and "," not in value and "!" not in value and (value.startswith(("/", "./", "../"))):
-        return os.path.abspath(value)
-    return os.path.abspath(value) if os.path.isfile(value) else value.replace(",", " ")
+def hosts(value: str) -> str:
+    """A file, as ever; or addresses, networks and .DOMAINs with commas between, which no file is called."""
+    items = value.split(",")
+    listed = all(_is_host_entry(item.strip().removeprefix("!")) for item in items)
+    return " ".join(item.strip() for item in items) if listed else os.path.abspath(value)
+
+
+def _is_host_entry(item: str) -> bool:
+    if item.startswith(".") and "/" not in item:
+        return True
+    try:
+        ip_network(item.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def domains(value: str) -> str:
+    """Domains with commas between, or a file by its path."""
+    return os.path.abspath(value) if value.startswith(("/", "./", "../")) else value.replace(",", " ")
 
 
 def seconds(value: str) -> str:
@@ -201,8 +217,8 @@ def take_check(line: CommandLine, value: str) -> None:
 COMMON: Final[tuple[Letter, ...]] = (
     Letter("p", "listen", "SOCKET", "Where the MTA connects: inet:PORT@HOST, inet6:PORT@HOST, unix:PATH or"
            " local:PATH (several with commas between).", sets("milter_listen", lambda value: value.replace(",", " "))),
-    Letter("a", "peers", "FILE", "Leave mail of these clients alone: a file with a host, .DOMAIN or network a line;"
-           " ! takes one out.", sets("milter_peers", entries)),
+    Letter("a", "peers", "FILE", "Leave mail of these clients alone: a file with a host, .DOMAIN or network a line,"
+           " or networks with commas between; ! takes one out.", sets("milter_peers", hosts)),
     Letter("A", "restart", "", "Start again after a crash, the later the more often it happens.",
            switches("milter_restart")),
     Letter("f", "foreground", "", "Stay in the foreground; for systemd, and to see the log.", _attribute("foreground")),

@@ -163,6 +163,19 @@ def test_a_key_for_each_domain(tmp_path: Path) -> None:
     assert exchange.response.data.startswith(b"451 4.3.0 could not be signed: Tainted filename")
 
 
+def test_several_signatures() -> None:
+    text = f"""
+milter_domains = example.org
+dkim_selector = rsa : ed
+dkim_private_key = {KEY.parent}/${{if eq{{$dkim_selector}}{{ed}}{{ed25519}}{{rsa2048}}}}.pem
+"""
+    exchange = pass_through(make_filter(text))
+    assert verdicts(exchange) == [("example.org", "pass"), ("example.org", "pass")]
+    assert ["a=rsa-sha256" in value for value in exchange.values("DKIM-Signature")] == [True, False]
+    verified = pass_through(make_filter(VERIFIER), exchange.fields, address=STRANGER)
+    assert verified.results[0].count("dkim=pass") == 2
+
+
 def test_macros_that_decide_are_asked_for() -> None:
     filter = make_filter(f"{SIGNER}milter_macros = trusted v=1\n")
     with Serving(filter) as world, MilterClient(world.address) as mta:

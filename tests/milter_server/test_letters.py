@@ -199,6 +199,35 @@ def test_omitted_headers_are_taken_from_the_default_list() -> None:
         parse("dkim", "-o From")
 
 
+HERE = str(Path.cwd())
+
+
+@pytest.mark.parametrize(
+    ("value", "hosts"),
+    [
+        ("/etc/hostlist", "/etc/hostlist"),
+        ("hostlist", f"{HERE}/hostlist"),
+        ("hosts.example.org", f"{HERE}/hosts.example.org"),
+        ("./hostlist", f"{HERE}/hostlist"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.0/24,!192.0.2.7,::1,[2001:db8::]/32", "192.0.2.0/24 !192.0.2.7 ::1 [2001:db8::]/32"),
+        (".example.org", ".example.org"),
+    ],
+)
+def test_files_of_hosts_and_lists_of_them(value: str, hosts: str) -> None:
+    for program, letter, option in (
+        ("dkim", "i", "milter_internal_hosts"),
+        ("dkim", "I", "milter_external_hosts"),
+        ("sid", "a", "milter_peers"),
+    ):
+        assert parse(program, f"-{letter} {value}").options == {option: hosts}
+
+
+def test_domains_are_no_files() -> None:
+    assert parse("sid", "-d a.example,README.md").options["milter_exempt_domains"] == "a.example README.md"
+    assert parse("sid", "-d /etc/domains").options["milter_exempt_domains"] == "/etc/domains"
+
+
 OLD = {"dkim_private_key": "/path/key", "dkim_selector": "key1", "milter_domains": "d.example"}
 
 

@@ -21,6 +21,7 @@ KEY = KEY_DIRECTORY / "rsa2048.pem"
 DNS: Mapping[str, Value] = {
     "key1._domainkey.example.org": key_record("rsa2048"),
     "rsa._domainkey.example.org": key_record("rsa2048"),
+    "ed._domainkey.example.org": key_record("ed25519"),
     "silent._domainkey.example.org": Trouble.TIMEOUT,
     "example.org": "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all",
     "nobody.example": "v=spf1 -all",
