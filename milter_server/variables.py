@@ -19,6 +19,8 @@ from milter_server.message import Transaction
 MACROS: Final[Mapping[bytes, str]] = {
     b"authenticated_id": "auth_authen",
     b"authenticated_sender": "auth_author",
+    b"interface_address": "daemon_addr",
+    b"interface_port": "daemon_port",
     b"message_exim_id": "i",
     b"message_id": "i",
     b"received_ip_address": "daemon_addr",
