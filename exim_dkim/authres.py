@@ -216,16 +216,18 @@ def _fold(words: list[str]) -> Iterator[str]:
 
 # --- whose field -----------------------------------------------------------------------------------------------------
 
-_AFTER_ID: Final = re.compile(r"[^\w.-]")
-_ODD: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f)\ufffd]+")
+_ODD: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f)\\\ufffd]+")
+_ENCODED: Final = "=?"
 
 
 def bears_id(field: HeaderField, authserv_id: str) -> bool:
     """Whether this is an Authentication-Results field that claims to come from `authserv_id` (RFC 8601 §5).
 
     Names are compared without regard to case, to a final dot, and to the form of internationalised names. Whatever some
-    reader could take for the id counts: the first word; the text up to the first semicolon with blanks, comments and
-    quotes removed; and, when a comment or a quoted string does not end, or the field is too long, the id anywhere.
+    reader could take for the id counts: the id as a word of its own in the text up to the first semicolon, as it stands
+    and with blanks, comments, quotes and backslashes removed; an encoded word there, which has no place in an id
+    (RFC 2047 §5), but which filters decode; and, when a comment or a quoted string does not end, or the field is too
+    long, the id anywhere.
     """
     if field.name != FIELD_NAME:
         return False
@@ -236,9 +238,10 @@ def bears_id(field: HeaderField, authserv_id: str) -> bool:
     except ParseError:
         folded = text.casefold()
         return wanted in folded or authserv_id.casefold() in folded
-    first_word, *_ = _ODD.split(" ".join(parts).strip())
-    candidates = (first_word, _ODD.sub("", parts[0]) if parts else "", _ODD.sub("", "".join(parts)))
-    return any(_claims(each, wanted) for each in candidates)
+    if any(_ENCODED in part for part in parts):
+        return True
+    candidates = (*_ODD.split(" ".join(parts)), _ODD.sub("", parts[0]) if parts else "", _ODD.sub("", "".join(parts)))
+    return any(_claims(each, wanted) for each in dict.fromkeys(candidates))
 
 
 def _id_parts(text: str) -> Iterator[str]:
@@ -261,11 +264,11 @@ def _id_parts(text: str) -> Iterator[str]:
 
 
 def _claims(written: str, wanted: str) -> bool:
-    """Whether `written` is the id, or begins with it and goes on with what no name has (`/1`, `=`)."""
+    """Whether `written` is the id, or has it between characters that no name has (`1/`, `<>`, `=`)."""
     folded = _fold_case(written)
-    if folded == wanted:
-        return True
-    return folded.startswith(wanted) and bool(_AFTER_ID.match(folded, len(wanted)))
+    if wanted not in folded:
+        return False
+    return folded == wanted or bool(re.search(rf"(?<![\w.-]){re.escape(wanted)}(?!\.*[\w-])", folded))
 
 
 def _fold_case(name: str) -> str:

@@ -11,7 +11,7 @@ from importlib import metadata
 from typing import Final
 
 from exim_dkim.authentication import Authentication, Method, method_results
-from exim_dkim.authres import AuthenticationResults, format_authres
+from exim_dkim.authres import FIELD_NAME, AuthenticationResults, format_authres
 from exim_dkim.errors import SigningError
 from exim_dkim.printable import one_line
 from exim_dkim.system.authenticate import Authenticator, MessageAuthentication, host_name
@@ -114,13 +114,14 @@ class _LeftAlone(MessageHandler):
 class _Message(MessageHandler):
     """One message."""
 
-    __slots__ = ("_authentication", "_filter", "_header", "_origin", "_signing")
+    __slots__ = ("_authentication", "_filter", "_forged", "_header", "_origin", "_signing")
 
     def __init__(self, owner: AuthenticationFilter, transaction: Transaction) -> None:
         super().__init__(transaction)
         self._filter = owner
         self._header = Header((), False)
         self._origin = Origin()
+        self._forged: list[int] = []
         self._signing: Signing | None = None
         self._authentication: MessageAuthentication | None = None
 
@@ -131,6 +132,8 @@ class _Message(MessageHandler):
         self._header = header
         configuration = self._filter.configuration
         self._origin = origin_of(configuration, self.transaction)
+        if configuration.methods:
+            self._forged = self._find_forged()
         if header.cut:
             return self._consequence(Cause.SECURITY, "the header is longer than can be looked at")
         if configuration.settings.boolean("milter_require_fields") and (fault := field_fault(header.fields)):
@@ -144,7 +147,9 @@ class _Message(MessageHandler):
     async def _sign(self, signer: Signer) -> Response | None:
         """Begins to sign; None when the message is not to be signed."""
         ours = self._origin.why
-        fields = self._header.fields
+        # What is deleted at the end must not be signed.
+        header = self._header.without(FIELD_NAME, self._forged) if self._forged else self._header
+        fields = header.fields
         try:
             identity = signer.identify(fields)
             if not ours:
@@ -213,7 +218,7 @@ class _Message(MessageHandler):
         response: Response = CONTINUE
         if self._signing is not None:
             response = self._put_signatures(self._signing, changes)
-        if configuration.methods:
+        if self._forged:
             self._remove_forged(changes)
         if self._authentication is not None:
             response = self._put_results(self._authentication.finish(), changes)
@@ -231,19 +236,21 @@ class _Message(MessageHandler):
         self._log(f"signed {signing.told}")
         return CONTINUE
 
-    def _remove_forged(self, changes: Changes) -> None:
-        """Removes fields that only look as if we had written them, whoever brought the message."""
+    def _find_forged(self) -> list[int]:
+        """The fields that only look as if we had written them, whoever brought the message; the last one first."""
         authserv_id = self._filter.authserv_id(self.transaction)
         trusted = self._filter.trusted
 
         def is_ours(value: bytes) -> bool:
             return says_only(value, trusted) or is_stamped(value, self.transaction, authserv_id, host_key())
 
-        numbers = list(forged(self._header, authserv_id, is_ours))
-        for number in numbers:
+        return list(forged(self._header, authserv_id, is_ours))
+
+    def _remove_forged(self, changes: Changes) -> None:
+        for number in self._forged:
             changes.delete_field(number, b"Authentication-Results")
-        if numbers:
-            self._log(f"{len(numbers)} forged Authentication-Results of {one_line(authserv_id, 100)} removed")
+        authserv_id = one_line(self._filter.authserv_id(self.transaction), 100)
+        self._log(f"{len(self._forged)} forged Authentication-Results of {authserv_id} removed")
 
     def _put_results(self, found: Authentication, changes: Changes) -> Response:
         authserv_id = self._filter.authserv_id(self.transaction)
@@ -251,7 +258,7 @@ class _Message(MessageHandler):
         told = {method: method_results(found, method) for method in Method if method in wanted}
         results = tuple(one for said in told.values() for one in said)
         field = format_authres(AuthenticationResults(authserv_id, results))
-        changes.insert_field(field + stamp(self.transaction, authserv_id, results, host_key()))
+        changes.insert_field(field + stamp(self.transaction, authserv_id, field, host_key()))
         consequence, refusal = self._judge(found, told)
         words = " ".join(f"{one.method}={one.result}" for one in results)
         self._log(one_line(words, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))

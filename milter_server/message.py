@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
@@ -164,6 +164,17 @@ class Header:
             if written.rstrip(b" \t").lower() == wanted:
                 found.append((len(found) + 1, value))
         return found
+
+    def without(self, name: bytes, numbers: Collection[int]) -> Header:
+        """The header when the fields of this name with these numbers (`occurrences`) are deleted."""
+        wanted, kept, count = name.lower(), [], 0
+        for raw in self._raw:
+            if raw.partition(b":")[0].rstrip(b" \t").lower() == wanted:
+                count += 1
+                if count in numbers:
+                    continue
+            kept.append(raw)
+        return Header(kept, self.cut)
 
 
 class Transaction:

@@ -583,6 +583,22 @@ def test_domainkeys(canonicalization: str, offer: Negotiation) -> None:
     assert "domainkeys=fail" in verified.results[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dk-filter", f"{DOMAINKEYS_SIGNER}domainkeys_sign_headers = *\n"),
+        ("dkim-filter", f"{SIGNER}dkim_sign_headers = from:authentication-results:subject\n"),
+    ],
+)
+def test_what_is_removed_as_forged_is_not_signed(name: str, text: str) -> None:
+    claims = [(b"Authentication-Results", b" %s; dkim=pass" % host) for host in (b"mx.test", b"other.test", b"mx.test")]
+    fields = [claims[0], *FIELDS[:2], *claims[1:], *FIELDS[2:]]
+    exchange = pass_through(make_filter(f"authserv_id = mx.test\n{text}", name), fields)
+    assert exchange.results == ["other.test; dkim=pass"]
+    verified = pass_through(make_filter(VERIFIER, name), exchange.fields, address=STRANGER)
+    assert "=pass" in verified.results[0]
+
+
 def test_the_dkim_of_2005() -> None:
     exchange = pass_through(make_filter(f"{SIGNER}dkim_legacy\ndkim_canon = nowsp\n"))
     (value,) = exchange.values("DKIM-Signature")

@@ -30,7 +30,7 @@ def transaction(
 def value(results: tuple[MethodResult, ...] = RESULTS, of: Transaction | None = None, key: bytes = KEY) -> bytes:
     """A stamped field, without its name."""
     field = format_authres(AuthenticationResults("mx.example", results))
-    return (field + stamp(of or transaction(), "mx.example", results, key)).partition(b":")[2]
+    return (field + stamp(of or transaction(), "mx.example", field, key)).partition(b":")[2]
 
 
 def test_a_stamp_is_known_again() -> None:
@@ -44,9 +44,13 @@ def test_a_stamp_is_known_again() -> None:
     [
         lambda field: field.replace(b"fail", b"pass"),
         lambda field: field.replace(b"spf=pass", b"dkim=pass"),
+        lambda field: field.replace(b"a@example.org", b"a@bank.example"),
+        lambda field: field.replace(b"smtp.mailfrom", b"header.from"),
+        lambda field: field.replace(b"sender-id=fail", b"sender-id=fail header.from=bank.example"),
+        lambda field: field.replace(b"sender-id=fail", b"sender-id=fail reason=x"),
         lambda field: field + b"; dkim=pass",
         lambda field: field.partition(b"\r\n\t(exim-dkim")[0],
-        lambda field: field[:-2] + b"0)",
+        lambda field: field[:-2] + (b"1)" if field.endswith(b"0)") else b"0)"),
         lambda field: b" (((",
         lambda field: b" mx.example; none" + field[field.rfind(b"(") :],
     ],
@@ -75,8 +79,9 @@ def test_a_stamp_is_for_one_message_and_one_host(other: Transaction, authserv_id
 
 
 def test_without_key_or_queue_id_there_is_no_stamp() -> None:
-    assert stamp(transaction(), "mx.example", RESULTS, b"") == b""
-    assert stamp(transaction(queue_id=b""), "mx.example", RESULTS, KEY) == b""
+    field = b"Authentication-Results: mx.example; spf=pass"
+    assert stamp(transaction(), "mx.example", field, b"") == b""
+    assert stamp(transaction(queue_id=b""), "mx.example", field, KEY) == b""
 
 
 def test_the_key_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
