@@ -17,7 +17,15 @@ from exim_dkim.errors import ConfigurationError, EximDkimError
 from exim_dkim.spf import preload as preload_spf
 from exim_dkim.system.authenticate import Authenticator, policies
 from exim_dkim.system.dns import open_resolver
-from exim_dkim.system.listeners import Listener, SocketOptions, Wanted, close_listeners, inherited_listeners, listen
+from exim_dkim.system.listeners import (
+    Listener,
+    SocketOptions,
+    Wanted,
+    check_wanted,
+    close_listeners,
+    inherited_listeners,
+    listen,
+)
 from exim_dkim.system.logs import configure_log
 from exim_dkim.system.pidfile import remove_pid_file, write_pid_file
 from exim_dkim.system.preload import preload
@@ -78,6 +86,24 @@ def start(read: Read, *, name: str, foreground: bool, warnings: Sequence[str] = 
         remove_pid_file(settings)
 
 
+def check(programme: Programme) -> list[str]:
+    """What would keep it from starting, as far as that shows without opening anything: `ConfigurationError`; else
+    warnings.
+    """
+    warnings = []
+    make_filters(programme)
+    for configuration in programme.filters:
+        wanted = _wanted_sockets(configuration)
+        check_wanted(wanted)
+        if not wanted.items:
+            warnings.append(f"{configuration.name} has no socket; set milter_listen (-p), unless systemd opens it")
+    if programme.settings.string("user"):
+        wanted_account(programme.settings)
+    elif os.geteuid() == 0:
+        warnings.append("no user is set; set user = NAME (-u), or start it as a user of its own")
+    return warnings
+
+
 def describe(error: EximDkimError) -> str:
     """An error in the shape `file:line: what is wrong`."""
     if not isinstance(error, ConfigurationError):
@@ -125,13 +151,18 @@ def _open_services(programme: Programme, account: Account | None) -> list[tuple[
 
 
 def _listen(configuration: Configuration, account: Account | None) -> list[Listener]:
-    settings = configuration.settings
-    items = settings.string("milter_listen").replace(",", " ").split()
-    if not items:
+    wanted = _wanted_sockets(configuration)
+    if not wanted.items:
         raise ConfigurationError(
-            f"{configuration.name} has no socket; set milter_listen (-p), as in inet:10003@127.0.0.1", settings.file
+            f"{configuration.name} has no socket; set milter_listen (-p), as in inet:10003@127.0.0.1",
+            wanted.settings.file,
         )
-    return listen(Wanted(settings, SOCKETS, items, parse_milter_address), account)
+    return listen(wanted, account)
+
+
+def _wanted_sockets(configuration: Configuration) -> Wanted:
+    items = configuration.settings.string("milter_listen").replace(",", " ").split()
+    return Wanted(configuration.settings, SOCKETS, items, parse_milter_address)
 
 
 def make_filters(programme: Programme) -> dict[str, AuthenticationFilter]:

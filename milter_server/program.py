@@ -63,7 +63,7 @@ def read_settings(program: Program, line: CommandLine) -> Settings:
 
 
 def _serve(program: Program, line: CommandLine) -> int:
-    from milter_server.main import Programme, make_filters, start
+    from milter_server.main import Programme, check, start
 
     def read(known: Mapping[str, Keys]) -> Programme:
         settings = read_settings(program, line)
@@ -71,9 +71,7 @@ def _serve(program: Program, line: CommandLine) -> int:
         return Programme(settings, (read_filter(settings, program.name, known.get(program.name)),))
 
     if line.check:
-        programme = read({})
-        make_filters(programme)
-        for warning in line.warnings:
+        for warning in (*line.warnings, *check(read({}))):
             sys.stderr.write(f"{program.name}: warning: {warning}\n")
         sys.stdout.write(f"{program.name}: the configuration is right\n")
         return 0

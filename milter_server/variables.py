@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from exim_dkim.config.settings import Settings
-from exim_dkim.expansion.environment import Environment
 from exim_dkim.expansion.value import Value, plain
 from exim_dkim.message import HeaderField
 from exim_dkim.system.environment import MessageEnvironment
@@ -77,13 +76,3 @@ class MilterEnvironment(MessageEnvironment):
         if name.startswith(b"acl_m_") and name not in self._variables:
             return macros.get(name.removeprefix(b"acl_m_").decode("ascii", "replace"))
         return None
-
-
-def environment_of(
-    settings: Settings,
-    fields: Sequence[HeaderField],
-    transaction: Transaction,
-    variables: Mapping[bytes, bytes | Value],
-) -> Environment:
-    """The environment in which the options of a filter are expanded for one message."""
-    return MilterEnvironment(settings, fields, transaction, variables)

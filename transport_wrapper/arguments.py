@@ -30,7 +30,7 @@ Usage: exim-dkim-filter [OPTIONS] < MESSAGE > SIGNED MESSAGE
 
 Puts DKIM-Signature fields, and a DomainKey-Signature if wanted, on top of a message. Made for Exim's transport_filter:
 
-  transport_filter = /usr/bin/exim-dkim-filter --config /etc/exim-dkim/exim-dkim.conf \\
+  transport_filter = /opt/exim-dkim/bin/exim-dkim-filter --config /etc/exim-dkim/exim-dkim.conf \\
     --message-id $message_exim_id --spool-directory $spool_directory
 
 Options:

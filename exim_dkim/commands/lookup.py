@@ -29,14 +29,11 @@ QUERIES: Final = {
     "domainkeys": (1, 1),
     "senderid": (0, 1),
     "spf": (0, 1),
-    "dmarc": (0, 0),
-    "arc": (0, 0),
     "authres": (0, 6),
     "forged": (0, 0),
     "foreign": (0, 0),
     "all": (0, 1),
     "json": (0, 1),
-    "sign": (0, 0),
     "ping": (0, 0),
     "version": (0, 0),
     "stats": (0, 0),
@@ -71,16 +68,17 @@ Examples:
   exim-dkim lookup dkim example.org message.eml
   exim-dkim lookup why dkim alice@example.org - < message.eml
   exim-dkim lookup json message.eml | jq .
+  exim-dkim lookup all example.org message.eml
   exim-dkim lookup spf --ip 192.0.2.1 --sender alice@example.org
   exim-dkim lookup authres message.eml --ip 192.0.2.1 --sender alice@example.org
   exim-dkim lookup ping
   exim-dkim lookup --socket inet:127.0.0.1:8892 version
   exim-dkim lookup why dkim example.org /var/spool/exim4/input/1xUw9H-00013Q-2i-H
 \b
-Queries: dkim KEY, domainkeys KEY, spf [helo], senderid [pra|mfrom], dmarc, arc, authres
-[METHOD]..., forged, foreign, all, json, sign, ping, version, stats; `why` before one of
-them tells the reason, `smtp` the text for an SMTP reply. KEY is a domain or an identity
-(user@domain). Which of them a server knows depends on its version.
+Queries: dkim KEY, domainkeys KEY, spf [helo], senderid [pra|mfrom], authres [METHOD]...,
+forged, foreign, all [KEY], json [KEY], ping, version, stats. `why` before dkim, domainkeys,
+spf or senderid tells the reason, `smtp` before spf or senderid the text for an SMTP reply.
+KEY is a domain or an identity (user@domain).
 \b
 Exit status, by the word that the reply is, or with `why` begins with:
   0   good or pass, or any reply that is not a verdict

@@ -52,7 +52,7 @@ def command(foreground: bool, check: bool, config: str | None, macros: dict[str,
     """Serve the filters of the configuration file to Sendmail or Postfix, until SIGTERM."""
     from exim_dkim.system.files import read_configuration
     from milter_server.configuration import filters_of
-    from milter_server.main import Programme, make_filters, start
+    from milter_server.main import Programme, start
 
     path = os.path.abspath(config or DEFAULT_CONFIGURATION)
     if not os.path.lexists(path):
@@ -65,10 +65,19 @@ def command(foreground: bool, check: bool, config: str | None, macros: dict[str,
         return Programme(settings.replaced({"log_destination": destination}), filters_of(settings, known))
 
     if check:
-        programme = read({})
-        make_filters(programme)
-        for one in programme.filters:
-            does = [*(f"sign {each.word}" for each in one.signers), *(f"verify {each.word}" for each in one.methods)]
-            say(f"{one.name} on {one.settings.string('milter_listen') or 'no socket'}: {', '.join(does)}")
+        _check(read({}))
         return
     click.get_current_context().exit(start(read, name="exim-dkim", foreground=True))
+
+
+def _check(programme: Programme) -> None:
+    """Tells what would be served. `ConfigurationError` when it would not start."""
+    from milter_server.configuration import SIGNERS
+    from milter_server.main import check
+
+    for warning in check(programme):
+        click.echo(f"exim-dkim: warning: {warning}", err=True)
+    for one in programme.filters:
+        signers = [each for each in one.signers if one.settings.string(f"{SIGNERS[each]}_domain")]
+        does = [*(f"sign {each.word}" for each in signers), *(f"verify {each.word}" for each in one.methods)]
+        say(f"{one.name} on {one.settings.string('milter_listen') or 'no socket'}: {', '.join(does)}")

@@ -46,16 +46,6 @@ class Barrier(NamedTuple):
         return self.status is not None and stat.S_ISDIR(self.status.st_mode)
 
 
-def current_user() -> User:
-    """The user of this process."""
-    uid = os.geteuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    return User(name, uid, os.getegid(), tuple(os.getgroups()))
-
-
 def named_user(name: str, group: str = "") -> User | None:
     """A user of this host with all its groups, as a daemon takes them; None when there is none."""
     try:

@@ -94,6 +94,17 @@ def listen(wanted: Wanted, account: Account | None) -> list[Listener]:
     return listeners
 
 
+def check_wanted(wanted: Wanted) -> None:
+    """What is wrong with the sockets wanted, as far as that shows without opening them: `ConfigurationError`."""
+    for item in wanted.items:
+        try:
+            wanted.parse(item)
+        except ValueError as error:
+            place = wanted.settings.place(wanted.options.listen)
+            raise ConfigurationError(f"{wanted.options.listen}: {item}: {error}", *place) from None
+    _owner(wanted, None)
+
+
 def inherited_listeners(environ: MutableMapping[str, str]) -> list[Listener]:
     """The sockets that systemd has opened for this process; none without it."""
     number, for_pid = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")

@@ -115,7 +115,12 @@ def test_what_is_wrong_in_the_background_is_told_to_the_terminal(tmp_path: Path)
         ("dkim", "-p inet:1 -d x.example -k /nonexistent -s s", 78, "dkim_private_key: /nonexistent: No such file"),
         ("dkim", "-p inet:1 -d x.example -k /etc/passwd -s s", 78, "not a private key"),
         ("dkim", "-p inet:1 -i /nonexistent", 78, "milter_internal_hosts: /nonexistent: No such file"),
-        ("dkim", "-p inet:1 -i 1.2.3", 78, "milter_internal_hosts: '1.2.3' is not a host; write an address"),
+        (
+            "dkim",
+            "-p inet:1 --set milter_internal_hosts=1.2.3",
+            78,
+            "milter_internal_hosts: '1.2.3' is not a host; write an address",
+        ),
         ("dkim", "-p inet:1 -x /nonexistent", 78, "failed to open /nonexistent"),
         ("dkim", "-p inet:1 -s key1", 2, "may be a selector"),
         ("dkim", "-p inet:1 --set milter_methods=weather", 78, "'weather' is no method; there are: dkim"),
@@ -143,6 +148,24 @@ def test_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c").write_text("dkim_domain = ${if\n")
     assert dkim_filter.main(["-n", "-x", str(tmp_path / "c")]) == 78
     assert capsys.readouterr().err.startswith(f"dkim-filter: {tmp_path}/c:1: failed to expand dkim_domain")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("-p inet:99999@127.0.0.1", "milter_listen: inet:99999@127.0.0.1: '99999' is not a port number"),
+        ("-p inet:1@127.0.0.1 -u nobody-of-this-name", "user: there is no user nobody-of-this-name"),
+        ("-p unix:/x --set milter_socket_group=no-such", "milter_socket_group: there is no group no-such"),
+    ],
+)
+def test_a_check_finds_what_a_start_would(arguments: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dkim_filter.main(["-n", *arguments.split()]) == 78
+    assert text in capsys.readouterr().err
+
+
+def test_a_check_warns_of_what_only_systemd_could_make_good(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dkim_filter.main(["-n"]) == 0
+    assert "dkim-filter: warning: dkim-filter has no socket; set milter_listen (-p)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

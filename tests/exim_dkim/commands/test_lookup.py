@@ -121,6 +121,7 @@ def test_a_missing_message(server: Server) -> None:
     ("arguments", "complaint"),
     [
         (("nonsense",), "is no query"),
+        (("dmarc",), "is no query"),
         (("why",), "why needs a query"),
         (("dkim",), "dkim needs a key"),
         (("dkim", "example.org", "a", "b"), "one message at most"),
