@@ -241,3 +241,14 @@ def test_forged_results_are_removed(mail: MailWorld) -> None:
         assert delivered.count(b"bank.example") == 1
         assert b"other.example; dkim=pass" in delivered
         assert b"unfinished" not in delivered
+
+
+def test_results_of_other_methods_are_forged_too(mail: MailWorld) -> None:
+    """What a filter that is not there would report, and what one has reported about an earlier message."""
+    claim = f"Authentication-Results: {HOST_NAME}; spf=pass smtp.mailfrom=ceo@bank.example\r\n".encode()
+    for port in ("verify", "sid-dkim"):
+        assert b"ceo@bank.example" not in mail.through(port, claim + samples.message(), PERMITTED)
+    first = mail.through("sid-dkim", SIGNED, PERMITTED)
+    assert results(first) == {"dkim": "pass", "spf": "pass", "sender-id": "pass"}
+    again = mail.through("sid-dkim", first.replace(b"Hello", b"Hallo"), FORBIDDEN)
+    assert results(again) == {"dkim": "fail", "spf": "fail", "sender-id": "fail"}
