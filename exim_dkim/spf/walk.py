@@ -307,9 +307,9 @@ class Walk:
     async def _fill_in(self, string: MacroString, domain: str) -> str:
         """The text that a macro string gives."""
         if self._client_name is None and uses_client_name(string):
-            names = await self._client_names()
-            below = [name for name in names if name.endswith("." + domain)]
-            self._client_name = domain if domain in names else [*below, *names, ""][0]
+            names, wanted = await self._client_names(), domain.lower()
+            below = [name for name in names if name.endswith("." + wanted)]
+            self._client_name = domain if wanted in names else [*below, *names, ""][0]
         return expand_macros(string, lambda letter: domain if letter == "d" else self._value(letter))
 
     async def _expand(self, target: Target, domain: str) -> str:
