@@ -154,4 +154,4 @@ def _forget() -> None:
     walk.CACHE = RecordCache()
     walk.question_of.cache_clear()
     macros.parse_macros.cache_clear()
-    sys.modules[f"{exim_dkim.spf.__name__}.evaluate"].domain_to_ask.cache_clear()
+    sys.modules[f"{exim_dkim.spf.__name__}.evaluate"]._domain_to_ask.cache_clear()

@@ -148,7 +148,7 @@ class _Message(MessageHandler):
         """Begins to sign; None when the message is not to be signed."""
         ours = self._origin.why
         # What is deleted at the end must not be signed.
-        header = self._header.without(FIELD_NAME, self._forged) if self._forged else self._header
+        header = self._header.without(FIELD_NAME, frozenset(self._forged)) if self._forged else self._header
         fields = header.fields
         try:
             identity = signer.identify(fields)

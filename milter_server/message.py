@@ -11,8 +11,8 @@ from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField, parse_header
 
 MAX_HELD: Final = 2 * 1024 * 1024
-"""Bytes of header and recipients that are kept of one message: twice what Exim permits for a header by default, and
-twenty times Postfix's header_size_limit. What is beyond is dropped, and marked as cut."""
+"""Bytes of header, and as many of recipients, that are kept of one message: twice what Exim permits for a header by
+default, and twenty times Postfix's header_size_limit. What is beyond is dropped, and marked as cut."""
 
 ENTRY: Final = 64
 """What the shortest field or recipient is counted as, for the memory that it takes."""
@@ -180,7 +180,10 @@ class Header:
 class Transaction:
     """One message on its way: envelope, macros, and later its header."""
 
-    __slots__ = ("_held", "arguments", "connection", "header", "recipients", "recipients_cut", "sender")
+    __slots__ = (
+        "_held_fields", "_held_recipients", "arguments", "connection", "header", "recipients", "recipients_cut",
+        "sender",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, sender: bytes, arguments: tuple[bytes, ...]) -> None:
         self.connection = connection
@@ -193,20 +196,20 @@ class Transaction:
         """True when there were too many to remember."""
         self.header = Header()
         """Complete at `end_of_headers`."""
-        self._held = 0
+        self._held_fields = self._held_recipients = 0
 
     def add_recipient(self, recipient: Recipient) -> None:
         """Remembers a recipient, within `MAX_HELD`."""
-        self._held += ENTRY + len(recipient.address) + sum(map(len, recipient.arguments))
-        if self._held <= MAX_HELD:
+        self._held_recipients += ENTRY + len(recipient.address) + sum(map(len, recipient.arguments))
+        if self._held_recipients <= MAX_HELD:
             self.recipients.append(recipient)
         else:
             self.recipients_cut = True
 
     def add_field(self, raw: bytes) -> None:
         """Remembers a header field, `name:value`, within `MAX_HELD`."""
-        self._held += ENTRY + len(raw)
-        if self._held <= MAX_HELD:
+        self._held_fields += ENTRY + len(raw)
+        if self._held_fields <= MAX_HELD:
             self.header.add(raw)
         else:
             self.header.cut = True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_LOCAL_PART = 128
 """So much of a local part is evaluated, in bytes; RFC 5321 §4.5.3.1.1 permits 64."""
+_MAX_BYTES = 4 * MAX_NAME  # no U-labels that are longer have A-labels that DNS can hold
 
 
 def preload() -> None:
@@ -115,9 +116,13 @@ async def _judge_by_pyspf(
             return stop.reason, walk
 
 
-@functools.lru_cache(maxsize=1024)
 def domain_to_ask(domain: bytes) -> str | SpfReason:
     """The domain in the form of DNS, or why none can be asked (RFC 7208 §4.3; RFC 8616 §4 for U-labels)."""
+    return _domain_to_ask(domain) if len(domain) <= _MAX_BYTES else SpfReason.DOMAIN_TOO_LONG
+
+
+@functools.lru_cache(maxsize=1024)
+def _domain_to_ask(domain: bytes) -> str | SpfReason:
     if not domain:
         return SpfReason.NO_DOMAIN
     if domain[:1] == b"[":

@@ -376,9 +376,11 @@ def test_a_header_without_end_is_cut() -> None:
 def test_recipients_without_end_are_cut() -> None:
     talk = Talk(silent=ALL_STEPS)
     many = [RCPT] * (MAX_HELD // 64)
-    assert talk.tell(MAIL, *many, EOH, EOM)[1] == [CONTINUE]
+    assert talk.tell(MAIL, *many, Field(b"X", b"v"), EOH, EOM)[1] == [CONTINUE]
     (transaction,) = talk.transactions
     assert transaction.recipients_cut
+    assert not transaction.header.cut, "that would keep the message from being verified"
+    assert len(transaction.header.fields) == 1
     assert len(transaction.recipients) < len(many)
 
 

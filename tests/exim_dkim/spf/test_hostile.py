@@ -16,6 +16,7 @@ from exim_dkim.outcome import SpfReason, SpfResult
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
 from exim_dkim.spf.compiled import MAX_KEPT, RecordCache
+from exim_dkim.spf.evaluate import _domain_to_ask, domain_to_ask
 from exim_dkim.spf.record import MAX_RECORD, select_spf1
 from exim_dkim.spf.verdict import MAX_LINE
 from tests.support.run import run
@@ -298,6 +299,9 @@ def test_what_is_kept_of_records_is_bounded() -> None:
         cache.get((b"v=spf1 " + b"a " * number,), select_spf1)
         assert len(cache) <= 20
     assert len(cache) == 0, "the last is too large to be kept"
+    for number in range(500):
+        cache.get((b"%d" % number, b""), select_spf1)
+    assert len(cache) < 200, "short ones count, too"
     assert MAX_KEPT <= 16 << 20
 
 
@@ -353,3 +357,11 @@ def test_two_hundred_at_once(record: str, rounds: int) -> None:
     verdicts = asyncio.run(all_of_them())
     assert {verdict.reason for verdict in verdicts} == {SpfReason.MATCHED_PASS}
     assert resolver.rounds == rounds
+
+
+def test_an_endless_domain_is_not_kept() -> None:
+    before = _domain_to_ask.cache_info().currsize
+    for end in (b"", b".example.org"):
+        assert domain_to_ask(b"a." * 600 + end) is SpfReason.DOMAIN_TOO_LONG
+        assert domain_to_ask(b"x" * 60_000 + end) is SpfReason.DOMAIN_TOO_LONG
+    assert _domain_to_ask.cache_info().currsize == before
