@@ -17,6 +17,17 @@ _OPTIONS: Final = Struct("!III")
 _NUMBER: Final = Struct("!I")
 _PORT: Final = Struct("!H")
 
+MACRO_STAGES: Final[Mapping[bytes, Stage]] = {
+    b"C": Stage.CONNECT,
+    b"H": Stage.HELO,
+    b"M": Stage.MAIL,
+    b"R": Stage.RCPT,
+    b"T": Stage.DATA,
+    b"N": Stage.END_OF_HEADERS,
+    b"E": Stage.END_OF_MESSAGE,
+}
+"""The stages of `DefineMacros.letter`, which is that of the command that comes next."""
+
 
 class Negotiation(NamedTuple):
     """What one side can do, or what both will: SMFIC_OPTNEG.

@@ -23,7 +23,7 @@ from milter_server.letters import (
     table,
 )
 from milter_server.program import EPILOG, run_program
-from milter_server.signing_letters import SIGNING, omits, wants_all
+from milter_server.signing_letters import SIGNING, check_complete, omits
 
 EXAMPLES = """\
 examples:
@@ -65,9 +65,7 @@ def finish(line: CommandLine) -> None:
     if key:
         line.options["domainkeys_private_key"] = literal_file(key)
     signing = {"-d": "milter_domains", "-s": "domainkeys_private_key", "-S": "domainkeys_selector"}
-    missing = [letter for letter, option in signing.items() if option not in line.options]
-    if 0 < len(missing) < len(signing) and wants_all(line):
-        raise UsageError(f"to sign, {missing[0]} is needed too: -d DOMAIN -s KEYFILE -S SELECTOR")
+    check_complete(line, signing, "-d DOMAIN -s KEYFILE -S SELECTOR")
 
 
 PROGRAM = Program(

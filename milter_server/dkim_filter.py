@@ -36,7 +36,7 @@ from milter_server.letters import (
     table,
 )
 from milter_server.program import EPILOG, run_program
-from milter_server.signing_letters import SIGNING, omits, wants_all
+from milter_server.signing_letters import SIGNING, check_complete, omits
 
 ALGORITHMS = {"rsa-sha1": "sha1", "rsa-sha256": "sha256", "ed25519-sha256": "sha256"}
 CANONICALIZATIONS = ("simple", "relaxed")
@@ -120,7 +120,8 @@ def finish(line: CommandLine) -> None:
     if seen.get("c") == "nowsp":
         _take_nowsp(line)
     if "K" not in seen:
-        _check_complete(line)
+        signing = {"-d": "milter_domains", "--key": "dkim_private_key", "--selector": "dkim_selector"}
+        check_complete(line, signing, "-d DOMAIN --key FILE --selector NAME")
 
 
 def _is_later(seen: dict[str, str]) -> bool:
@@ -168,14 +169,6 @@ def _take_nowsp(line: CommandLine) -> None:
         line.warnings.append(
             "-c nowsp became relaxed in 2006, and that is used; signatures of 2005 are made with --set dkim_legacy=true"
         )
-
-
-def _check_complete(line: CommandLine) -> None:
-    """What a signer needs, if there is any of it."""
-    signing = {"-d": "milter_domains", "--key": "dkim_private_key", "--selector": "dkim_selector"}
-    missing = [letter for letter, option in signing.items() if option not in line.options]
-    if 0 < len(missing) < len(signing) and wants_all(line):
-        raise UsageError(f"to sign, {missing[0]} is needed too: -d DOMAIN --key FILE --selector NAME")
 
 
 PROGRAM = Program(

@@ -23,6 +23,7 @@ from typing import Final
 
 from milter_server.command import (
     ANSWERED,
+    MACRO_STAGES,
     Abort,
     Body,
     Connect,
@@ -52,15 +53,6 @@ from milter_server.response import CONTINUE, SKIP, Action, Modification, Respons
 MAX_MACROS: Final = 64 * 1024
 """Bytes of macros for one stage."""
 
-_STAGES: Final[Mapping[bytes, Stage]] = {
-    b"C": Stage.CONNECT,
-    b"H": Stage.HELO,
-    b"M": Stage.MAIL,
-    b"R": Stage.RCPT,
-    b"T": Stage.DATA,
-    b"N": Stage.END_OF_HEADERS,
-    b"E": Stage.END_OF_MESSAGE,
-}
 _CONTINUE: Final = format_packet(b"c")
 _OF_CONNECTION: Final = frozenset((Connect, Helo))
 _OF_MESSAGE: Final = ANSWERED - _OF_CONNECTION - {Unknown}
@@ -224,7 +216,7 @@ class Session:
         self._out.append(format_negotiation(agreement.told))
 
     def _define_macros(self, data: bytes) -> None:
-        stage = _STAGES.get(data[:1])
+        stage = MACRO_STAGES.get(data[:1])
         if stage is Stage.MAIL:
             self._abort()  # they announce the next message
         if len(data) > MAX_MACROS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from exim_dkim.config.options import DEFAULT_SIGN_HEADERS, OPTIONS
@@ -10,6 +11,7 @@ from milter_server.letters import (
     CommandLine,
     Letter,
     Take,
+    UsageError,
     domains,
     hosts,
     mode,
@@ -44,9 +46,16 @@ def omits(option: str) -> Take:
     return take
 
 
-def wants_all(line: CommandLine) -> bool:
+def _wants_all(line: CommandLine) -> bool:
     """Whether the command line alone must say what a signer needs: it signs, and there is no file to say it."""
     return not line.configuration and line.options.get("milter_mode") != "v"
+
+
+def check_complete(line: CommandLine, signing: Mapping[str, str], usage: str) -> None:
+    """What a signer needs, if there is any of it. `signing`: the options that it takes, by their letters."""
+    missing = [letter for letter, option in signing.items() if option not in line.options]
+    if 0 < len(missing) < len(signing) and _wants_all(line):
+        raise UsageError(f"to sign, {missing[0]} is needed too: {usage}")
 
 
 def comma_list(value: str) -> str:

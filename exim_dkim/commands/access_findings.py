@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
 import shlex
 import stat
 
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.system.access import EXECUTE, WRITE, Barrier, User, may
+from exim_dkim.system.permissions import group_name, owner_of
 
 ELSEWHERE = """\
 Install exim-dkim where everybody may go, and use the filter from there, for example:
@@ -29,25 +27,8 @@ def refusal(barrier: Barrier, user: User, what: str, private: bool) -> Finding:
     if may(user, barrier.status, barrier.wanted):
         text = f"{what}: user {user.name} may not {verb} {place}, though its mode {mode:04o} allows it"
         return Finding(Level.FAIL, text, f"See: getfacl {shlex.quote(place)}, and what AppArmor or SELinux logs.")
-    text = f"{what}: user {user.name} may not {verb} {place} (mode {mode:04o}, owner {owner(barrier.status)})"
+    text = f"{what}: user {user.name} may not {verb} {place} (mode {mode:04o}, owner {owner_of(barrier.status)})"
     return Finding(Level.FAIL, text, _remedy(barrier, user, private))
-
-
-def owner(status: os.stat_result) -> str:
-    """`user:group` of a file."""
-    try:
-        user = pwd.getpwuid(status.st_uid).pw_name
-    except KeyError:
-        user = str(status.st_uid)
-    return f"{user}:{group_name(status.st_gid)}"
-
-
-def group_name(gid: int) -> str:
-    """The name of a group, or its number."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def _verbs(wanted: int) -> str:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exim_dkim.commands.access_findings import group_name, refusal
+from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.configured_keys import (
     key_files,
     literal_paths,
@@ -21,7 +21,7 @@ from exim_dkim.crypto import load_private_key
 from exim_dkim.errors import EximDkimError, KeyFormatError
 from exim_dkim.names import Domain
 from exim_dkim.system.access import EXECUTE, READ, User, check_access, run_as
-from exim_dkim.system.permissions import key_warning
+from exim_dkim.system.permissions import group_name, key_warning
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings

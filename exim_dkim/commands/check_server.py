@@ -7,9 +7,10 @@ import pwd
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from exim_dkim.commands.access_findings import group_name, owner, refusal
+from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.system.access import EXECUTE, READ, User, find_barrier, named_user
+from exim_dkim.system.permissions import group_name, owner_of
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
@@ -54,7 +55,7 @@ def _check_spools(settings: Settings, user: User) -> Iterator[Finding]:
             if user.uid in (0, status.st_uid) or status.st_gid in (user.gid, *user.groups):
                 yield Finding(Level.OK, f"server: user {user.name} may read messages in {inputs}")
                 continue
-            text = f"server: user {user.name} is not in the group of Exim's messages ({inputs}: {owner(status)})"
+            text = f"server: user {user.name} is not in the group of Exim's messages ({inputs}: {owner_of(status)})"
             yield Finding(Level.FAIL, text, _join_group(user, status.st_gid))
             continue
         assert barrier.status is not None

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from exim_dkim.commands.access_findings import group_name, refusal
+from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.system.access import READ, WRITE, Barrier, User, check_access, run_as
 from exim_dkim.system.lookup_client import Address, LookupFailure, ask, parse_address, request_head
+from exim_dkim.system.permissions import group_name
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings

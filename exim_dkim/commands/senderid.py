@@ -13,7 +13,7 @@ from exim_dkim.commands.arguments import ClientType, config_option, define_optio
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.messages import queued_message, read_header
 from exim_dkim.commands.output import Column, TableWriter, say
-from exim_dkim.commands.spf import STATUSES, Tracer, show_trace, trace_objects
+from exim_dkim.commands.spf_report import STATUSES, Tracer, evaluation_object, show_trace
 from exim_dkim.config.settings import Settings
 from exim_dkim.config.spf import spf_policy
 from exim_dkim.envelope import ClientAddress, Envelope
@@ -187,20 +187,10 @@ def _show(verdicts: Sequence[SenderIdVerdict], answers: Sequence[Answer]) -> Non
 
 def verdict_object(verdict: SenderIdVerdict, answers: Sequence[Answer] | None = None) -> dict[str, object]:
     """One scope for JSON; `reason` is a name that never changes."""
-    found: dict[str, object] = {
-        "result": verdict.result.value,
-        "reason": verdict.reason.name.lower(),
-        "explanation": verdict.explanation,
+    about = {
         "scope": verdict.scope.value,
         "field": verdict.field or None,
         "address": verdict.address or None,
         "domain": verdict.domain or None,
-        "mechanism": verdict.mechanism or None,
-        "detail": verdict.detail or None,
-        "text": verdict.text or None,
-        "lookups": verdict.lookups,
-        "void_lookups": verdict.void_lookups,
     }
-    if answers is not None:
-        found["dns"] = trace_objects(answers)
-    return found
+    return evaluation_object(verdict, about, answers)

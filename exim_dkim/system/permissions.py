@@ -10,18 +10,17 @@ import stat
 def explain_refusal(path: str) -> tuple[str, str]:
     """What stands in the way to a file that may not be read: (" (mode …, owner …)", "chgrp … && chmod …")."""
     place = _barrier(path)
-    user, group = _user_name(os.geteuid()), _group_name(os.getegid())
+    user, group = user_name(os.geteuid()), group_name(os.getegid())
     try:
         status = os.stat(place)
     except OSError:
         return f" for user {user}", ""
     mode = stat.S_IMODE(status.st_mode)
-    owner = f"{_user_name(status.st_uid)}:{_group_name(status.st_gid)}"
     subject = "" if place == path else f"{place} has "
     wanted = "g+x" if stat.S_ISDIR(status.st_mode) else "g+r"
     quoted = shlex.quote(place)
     advice = f"chgrp {group} {quoted} && chmod {wanted} {quoted}"
-    return f" for user {user} ({subject}mode {mode:04o}, owner {owner})", advice
+    return f" for user {user} ({subject}mode {mode:04o}, owner {owner_of(status)})", advice
 
 
 def _barrier(path: str) -> str:
@@ -46,11 +45,16 @@ def key_warning(path: str) -> str:
         return ""
     who = "everybody" if mode & 0o007 else "its group"
     what = "can be read" if mode & 0o044 and not mode & 0o133 else "can be used"
-    owner = f"{_user_name(status.st_uid)}:{_group_name(status.st_gid)}"
-    return f"{path} {what} by {who} (mode {mode:04o}, owner {owner}); try: chmod 0640 {shlex.quote(path)}"
+    return f"{path} {what} by {who} (mode {mode:04o}, owner {owner_of(status)}); try: chmod 0640 {shlex.quote(path)}"
 
 
-def _user_name(uid: int) -> str:
+def owner_of(status: os.stat_result) -> str:
+    """`user:group` of a file."""
+    return f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, or its number."""
     import pwd
 
     try:
@@ -59,7 +63,8 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def _group_name(gid: int) -> str:
+def group_name(gid: int) -> str:
+    """The name of a group, or its number."""
     import grp
 
     try:
