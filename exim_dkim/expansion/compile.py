@@ -4,6 +4,9 @@ The first use of a template makes a function of its nodes. The second one watche
 comes from the template alone, as that of `${lc:ABC}` does: if nothing was asked that could say something else another
 time, and nothing was left behind, it is kept. A filter uses each template once and does not pay for that.
 
+What calls each other here are Python functions alone, no `partial`, `all` or the like around them: Python bounds how
+deep calls out of C may be nested, below what a template may be (3.12 does so at a thousand).
+
 Errors get the place of the innermost node; values end at a NUL, and are of bounded length.
 """
 
@@ -32,7 +35,7 @@ def run_first(template: Template, state: State) -> Value:
     parts = template.parts
     run = _of_one(template, parts[0]) if len(parts) == 1 else _of_several(template)
     may_be_kept = any(type(node) in (Operator, Item) for node in parts)
-    template.run = partial(_second, template, run) if may_be_kept else run
+    template.run = (lambda state: _second(template, run, state)) if may_be_kept else run
     return run(state)
 
 

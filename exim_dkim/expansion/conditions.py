@@ -8,7 +8,6 @@ group     = "{" *( "{" condition "}" ) "}"
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from exim_dkim.errors import ExpansionError
@@ -174,7 +173,7 @@ def _parse_defined(parser: Parser, name: bytes) -> tuple[str, bytes]:
 
 def calling(function: Callable[[bytes, Any, State], bool]) -> MakeTest:
     """Tests by a function of the name, what was parsed, and the state."""
-    return lambda name, parsed: partial(function, name, parsed)
+    return lambda name, parsed: lambda state: function(name, parsed, state)
 
 
 def _of_texts(compare: Callable[[bytes, bytes], bool]) -> MakeTest:
@@ -205,12 +204,26 @@ def _of_numbers(compare: Callable[[int, int], bool]) -> MakeTest:
 
 def _and(name: bytes, conditions: tuple[Condition, ...]) -> Test:
     tests = [condition.holds for condition in conditions]
-    return lambda state: all(test(state) for test in tests)
+
+    def test_all(state: State) -> bool:
+        for test in tests:  # noqa: SIM110  see compile.py
+            if not test(state):
+                return False
+        return True
+
+    return test_all
 
 
 def _or(name: bytes, conditions: tuple[Condition, ...]) -> Test:
     tests = [condition.holds for condition in conditions]
-    return lambda state: any(test(state) for test in tests)
+
+    def test_any(state: State) -> bool:
+        for test in tests:  # noqa: SIM110
+            if test(state):
+                return True
+        return False
+
+    return test_any
 
 
 def _defined(name: bytes, what: tuple[str, bytes]) -> Test:

@@ -7,7 +7,6 @@ extract = "${extract" "{" key "}" "{" text "}" branches
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from exim_dkim.errors import ExpansionError
@@ -50,10 +49,10 @@ def parse_extract(parser: Parser, name: bytes, start: int) -> Item:
     parser.position += 1
     if len(arguments) < 2:
         raise parser.brace_error(f"missing '{{' for arg {len(arguments) + 1} of extract")
-    return Item(name, partial(_evaluate_extract, form, tuple(arguments), fail), start)
+    return Item(name, lambda state: _evaluate_extract(form, arguments, fail, state), start)
 
 
-def _evaluate_extract(form: bytes, arguments: tuple[Template, ...], fail: bool, state: State) -> Value:
+def _evaluate_extract(form: bytes, arguments: list[Template], fail: bool, state: State) -> Value:
     key = (arguments[0].always or arguments[0].run(state)).text.strip(BLANKS)
     if not key:
         raise ExpansionError('first argument of "extract" must not be empty')

@@ -11,7 +11,6 @@ sort        = "${sort" "{" list "}" "{" comparison "}" "{" template "}" "}"
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 from exim_dkim.errors import ExpansionError
@@ -30,7 +29,8 @@ from exim_dkim.expansion.value import Value
 
 def _parse_listextract(parser: Parser, name: bytes, start: int) -> Item:
     first, second = (_argument(parser, f"missing '{{' for arg {number} of listextract") for number in (1, 2))
-    return Item(name, partial(_evaluate_listextract, first, second, parse_branches(parser, b"listextract")), start)
+    branches = parse_branches(parser, b"listextract")
+    return Item(name, lambda state: _evaluate_listextract(first, second, branches, state), start)
 
 
 def _argument(parser: Parser, missing: str) -> Template:
@@ -67,13 +67,15 @@ def _listquote(values: list[Value], state: State) -> Value:
 
 def _parse_map(parser: Parser, name: bytes, start: int) -> Item:
     items = _argument(parser, "missing '{' for first arg of map")
-    return Item(name, partial(_evaluate_map, items, _parse_last(parser, name)), start)
+    inner = _parse_last(parser, name)
+    return Item(name, lambda state: _evaluate_map(items, inner, state), start)
 
 
 def _parse_reduce(parser: Parser, name: bytes, start: int) -> Item:
     items = _argument(parser, "missing '{' for first arg of reduce")
     first = _argument(parser, "missing '{' for second arg of reduce")
-    return Item(name, partial(_evaluate_reduce, items, first, _parse_last(parser, name)), start)
+    inner = _parse_last(parser, name)
+    return Item(name, lambda state: _evaluate_reduce(items, first, inner, state), start)
 
 
 def _parse_filter(parser: Parser, name: bytes, start: int) -> Item:
@@ -86,7 +88,7 @@ def _parse_filter(parser: Parser, name: bytes, start: int) -> Item:
     condition = _inside(name, lambda: parse_condition(parser), "item")
     parser.shallower()
     _close(parser, name)
-    return Item(name, partial(_evaluate_filter, items, condition), start)
+    return Item(name, lambda state: _evaluate_filter(items, condition, state), start)
 
 
 def _parse_last(parser: Parser, name: bytes) -> Template:
@@ -214,7 +216,7 @@ def _parse_sort(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"}"):
         raise parser.brace_error('missing } at end of "sort"')
     parser.position += 1
-    return Item(name, partial(_evaluate_sort, items, order, field, shown), start)
+    return Item(name, lambda state: _evaluate_sort(items, order, field, shown, state), start)
 
 
 def _number_key(text: bytes) -> int:

@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from exim_dkim.errors import ExpansionError
@@ -74,6 +74,8 @@ def room_for(depth: int) -> Iterator[None]:
     sys.setrecursionlimit(limit + depth * _FRAMES_PER_LEVEL)
     try:
         yield
+    except RecursionError:
+        raise ExpansionError("expansions are nested deeper than this Python can go") from None
     finally:
         sys.setrecursionlimit(limit)
 
@@ -100,7 +102,7 @@ class Parser:
         if text is not None and len(text) <= LONGEST_KEPT:
             template.keep(plain(text.partition(b"\0")[0]))
         else:
-            template.run = partial(_run_first, template)
+            template.run = lambda state: _run_first(template, state)
         return template
 
     def deeper(self) -> None:

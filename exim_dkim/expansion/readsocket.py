@@ -9,7 +9,6 @@ The reply is not tainted, as in Exim: who answers there is trusted. Options of T
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from exim_dkim.errors import ExpansionError
@@ -39,11 +38,11 @@ def parse_readsocket(parser: Parser, name: bytes, start: int) -> Item:
     if not parser.at(b"}"):
         raise parser.brace_error("missing '}' closing readsocket")
     parser.position += 1
-    return Item(name, partial(_evaluate, arguments), start)
+    return Item(name, lambda state: _evaluate(arguments, state), start)
 
 
 def _evaluate(arguments: list[Template], state: State) -> Value:
-    address, request, *others = (argument.run(state) for argument in arguments[:4])
+    address, request, *others = [argument.run(state) for argument in arguments[:4]]
     seconds, shutdown = _options(others[0].text if others else b"")
     try:
         _check(address)

@@ -11,6 +11,7 @@ from exim_dkim.expansion import EmptyEnvironment, Environment, Template, Value, 
 from exim_dkim.expansion import compile as module
 from exim_dkim.expansion.evaluate import State
 from exim_dkim.expansion.nodes import Template as Node
+from exim_dkim.expansion.parse import MAX_DEPTH
 from tests.support.expansion import VECTORS, Sandbox, read_vectors
 from tests.support.generated import read_stored
 
@@ -109,6 +110,39 @@ def test_captures_that_are_left_behind_are_left_each_time() -> None:
     """As in Exim, `filter` leaves them: its value is always the same, what it does is more."""
     template = fresh(b"${if match{$acl_m_x}{(.)}{${lc:${filter{ab}{match{$item}{(.)(.)}}}}$2}}")
     assert {expand(template, Variables(acl_m_x=b"xyz")) for _ in range(USES)} == {Value(b"abb", False)}
+
+
+# What is before and behind each level, and how many levels of templates that makes.
+NESTED = [
+    (b"${lc:", b"}", 1),
+    (b"${if eq{a}{a}{", b"}}", 1),
+    (b"${if eq{a}{", b"}{a}{n}}", 1),
+    (b"${if bool_lax{", b"}{a}{n}}", 1),
+    (b"${if inlist{a}{", b"}{a}{n}}", 1),
+    (b"${if match_domain{", b"}{a}{a}{n}}", 1),
+    (b"${if match{", b"}{a}{a}{n}}", 1),
+    (b"${if and{{eq{a}{", b"}}}{a}{n}}", 2),
+    (b"${if forany{a}{eq{$item}{", b"}}{a}{n}}", 2),
+    (b"${if or{{or{{eq{a}{", b"}}}}}{a}{n}}", 3),
+    (b"${extract{1}{:}{", b"}}", 1),
+    (b"${extract{1}{:}{a:b}{", b"}}", 1),
+    (b"${listextract{1}{", b"}}", 1),
+    (b"${map{a}{", b"}}", 1),
+    (b"${map{", b"}{$item}}", 1),
+    (b"${reduce{a}{x}{", b"}}", 1),
+    (b"${filter{a}{eq{$item}{", b"}}}", 2),
+    (b"${sort{", b"}{lt}{$item}}", 1),
+    (b"${tr{", b"}{b}{c}}", 1),
+    (b"x${length_0:", b"}", 1),
+]
+
+
+@pytest.mark.parametrize(("before", "behind", "levels"), NESTED, ids=[row[0].decode() for row in NESTED])
+def test_every_form_can_be_nested(before: bytes, behind: bytes, levels: int) -> None:
+    count = (MAX_DEPTH - 2) // levels
+    template = fresh(before * count + b"$acl_m_x" + behind * count)
+    found = {expand(template, Variables(acl_m_x=b"a")).text for _ in range(USES)}
+    assert found == {b"x" if before.startswith(b"x") else b"a"}
 
 
 def test_a_huge_value_is_not_kept() -> None:
