@@ -200,7 +200,7 @@ def _senderid_result(verdict: SenderIdVerdict, envelope: Envelope) -> MethodResu
     properties: tuple[Property, ...] = ()
     if verdict.scope is Scope.MFROM:
         properties = (_smtp("mailfrom" if envelope.sender else "helo", envelope),)
-    elif verdict.field:
+    elif verdict.field and verdict.address:
         properties = (Property("header", verdict.field, verdict.address),)
     comments = (_record_comment(verdict),)
     return MethodResult(Method.SENDERID.word, verdict.result.value, properties, comments=comments)

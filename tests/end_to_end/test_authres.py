@@ -121,6 +121,7 @@ FORGED = {
     "folded": b"Authentication-Results:\r\n\t(a (comment))\r\n rx.example\r\n\t; dkim=pass\r\n",
     "quoted": b'Authentication-Results: "rx.example" 1; dkim=pass\r\n',
     "blank before the colon": b"Authentication-Results : rx.example; dkim=pass\r\n",
+    "encoded": b"Authentication-Results: =?utf-8?q?rx=2Eexample?=; dkim=pass\r\n",
     "does not parse": b"Authentication-Results: rx.example; dkim= ((( header\r\n",
     "no semicolon": b"Authentication-Results: rx.example dkim=pass\r\n",
     "comment without end": b"Authentication-Results: (rx.example; dkim=pass\r\n",

@@ -166,6 +166,10 @@ def senderid(reason: SenderIdReason, scope: Scope = Scope.PRA, **more: str) -> S
             "sender-id=permerror (no header field says who is responsible for the message)",
         ),
         (
+            senderid(SenderIdReason.PRA_SEVERAL_FIELDS, field="from"),
+            f"sender-id=permerror ({SenderIdReason.PRA_SEVERAL_FIELDS.text})",
+        ),
+        (
             senderid(SenderIdReason.NO_RECORD, Scope.MFROM, address="alice@example.org"),
             "sender-id=none (the domain has no SPF record) smtp.mailfrom=alice@example.org",
         ),
