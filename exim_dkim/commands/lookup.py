@@ -163,6 +163,8 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], str | None]:
             f"{name!r} is no query; there are: {', '.join(QUERIES)}, and why or smtp before one of them"
         )
     fewest, most = QUERIES[name]
+    if fewest and words == ["why"] and len(rest) < 2 and all(word == "-" or os.path.exists(word) for word in rest):
+        fewest = most = 0  # why knows without a key, too
     words.append(name)
     if name in KEY_BEFORE_FILE and len(rest) < 2:
         most = 0

@@ -168,6 +168,8 @@ def test_a_message_of_the_queue(server: Server, tmp_path: Path) -> None:
         (("spf",), "spf", b""),
         (("spf", "helo"), "spf", b"helo"),
         (("why", "spf", "helo"), "why spf", b"helo"),
+        (("why", "dkim"), "why dkim", b""),
+        (("why", "dkim", "example.org"), "why dkim", b"example.org"),
         (("smtp", "spf"), "smtp spf", b""),
         (("authres", "dkim", "spf_helo"), "authres", b"dkim spf_helo"),
         (("forged",), "forged", b""),
