@@ -29,14 +29,15 @@ NAME = "dk._domainkey.example.org"
 POLICY_NAME = "_domainkey.example.org"
 P = f"p={public_value('rsa1024')}"
 RECORD = f"k=rsa; {P}"
-# After the example of RFC 4870 §4, which prints neither the public nor the private key: signed anew.
+# The message of RFC 4870 §4.2 as printed. Its b= is half as long as a signature by the key of §3.2.2: signed anew.
 EXAMPLE = (
-    b"Received: from client1.football.example.com [192.0.2.1]\r\n"
-    b"     by submitserver.example.com with SUBMISSION;\r\n     Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r\n"
-    b"From: Joe SixPack <joe@football.example.com>\r\nTo: Suzie Q <suzie@shopping.example.net>\r\n"
+    b"Received: from dsl-10.2.3.4.football.example.com  [10.2.3.4]\r\n"
+    b"     by submitserver.football.example.com with SUBMISSION;\r\n     Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r\n"
+    b'From: "Joe SixPack" <joe@football.example.com>\r\nTo: "Suzie Q" <suzie@shopping.example.net>\r\n'
     b"Subject: Is dinner ready?\r\nDate: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"
     b"Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n"
 )
+EXAMPLE_DOMAIN = "football.example.com"
 EXAMPLE_BODY = b"Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n"
 
 
@@ -136,16 +137,33 @@ def canonicalization_vectors() -> Iterator[Vector]:
     yield Vector("canon-refolded-nofws", "blanks that move do not matter to nofws", good(), replace=folded)
     tags = (f"{BASE}; c=simple",)
     yield Vector("canon-refolded-simple", "and do to simple", bad("SIGNATURE_MISMATCH"), tags, "simple", replace=folded)
-    yield Vector(
-        "rfc4870-example",
-        "the message of RFC 4870 §4, under simple",
-        [*good("football.example.com"), "word joe@football.example.com good"],
-        ("a=rsa-sha1; s=brisbane; d=football.example.com;\r\n   c=simple; q=dns",),
-        "simple",
-        header=EXAMPLE,
-        body=EXAMPLE_BODY,
-        dns=(f"brisbane._domainkey.football.example.com g=; k=rsa; {P}",),
-    )
+    want = [*good(EXAMPLE_DOMAIN), "word joe@football.example.com good"]
+    for name, why, policy, wanted in (
+        (
+            "rfc4870-example",
+            "message and key of RFC 4870 §4.2 and §3.2.2, where 768 bits are enough",
+            ("min_key_bits 768",),
+            want,
+        ),
+        (
+            "rfc4870-example-today",
+            "and where they are not",
+            (),
+            [f"verdict KEY_TOO_SMALL {EXAMPLE_DOMAIN}", f"word {EXAMPLE_DOMAIN} bad"],
+        ),
+    ):
+        yield Vector(
+            name,
+            why,
+            wanted,
+            (f"a=rsa-sha1; s=brisbane; d={EXAMPLE_DOMAIN};\r\n  c=simple; q=dns",),
+            "simple",
+            key="rfc4870",
+            header=EXAMPLE,
+            body=EXAMPLE_BODY,
+            dns=(f"brisbane._domainkey.{EXAMPLE_DOMAIN} g=; k=rsa; p={public_value('rfc4870')}",),
+            policy=policy,
+        )
 
 
 def field_vectors() -> Iterator[Vector]:
