@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
 import click
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 # A terminal shows this many rows at once, then continues with the next table: memory stays bounded.
 TABLE_ROWS = 200
+
+# A terminal with fewer characters for each column of a table shows lists: cells would be all folds.
+COLUMN_WIDTH = 13
+
+# Cells that are not folded are not cut either, up to this.
+WHOLE = 16
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -96,7 +102,8 @@ def warn(text: str) -> None:
 class TableWriter:
     """Rows as they come: at once as TAB-separated lines, or in tables of `TABLE_ROWS` on a terminal.
 
-    `upright`: a terminal shows each row as a list of names and values, for few rows with too many columns.
+    `upright`: a terminal shows each row as a list of names and values, for few rows with too many columns. So does one
+    that is too narrow for a table.
     """
 
     def __init__(self, columns: Sequence[Column], upright: bool = False) -> None:
@@ -121,18 +128,21 @@ class TableWriter:
     def flush(self) -> None:
         """Show the rows that wait."""
         if self._rows:
-            (_show_lists if self._upright else _show_table)(self._columns, self._rows)
+            upright = self._upright or console().width < COLUMN_WIDTH * len(self._columns)
+            (_show_lists if upright else _show_table)(self._columns, self._rows)
             self._rows = []
 
 
-def _show_table(columns: Sequence[Column], rows: Iterable[tuple[str, ...]]) -> None:
+def _show_table(columns: Sequence[Column], rows: Sequence[tuple[str, ...]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.title, overflow="fold" if column.fold else "ellipsis", no_wrap=False)
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+        overflow: Literal["fold", "ellipsis"] = "fold" if column.fold else "ellipsis"
+        least = None if column.fold else min(WHOLE, max(map(len, (column.title, *cells))))
+        table.add_column(column.title, overflow=overflow, min_width=least)
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console().print(table)
