@@ -93,6 +93,8 @@ def _check(fields: Sequence[HeaderField], request: SigningRequest, key: PrivateK
     sender = find_sender(fields)
     if not isinstance(sender, Sender):
         raise SigningError(f"{sender.reason.text}{f' ({sender.detail})' if sender.detail else ''}")
+    if not any(name == b"from" for name, _ in fields):
+        raise SigningError("a message without From must not be signed (RFC 4870 §3.1)")
     if request.names is not None and sender.field.encode() not in [name.lower() for name in request.names]:
         raise SigningError(f"{sender.field.title()} says who sends and must be signed (RFC 4870 §3.3)")
     if not sender.domain.is_under(request.domain):

@@ -54,6 +54,7 @@ def test_the_field_is_folded() -> None:
         (mail.HEADER, request(names=(b"From", b"a;b")), "not a header field name"),
         (mail.HEADER, request("example.net"), "at example.org, which is not under example.net"),
         (b"To: a@b.example\r\n", request(), "neither Sender nor From"),
+        (b"Sender: a@example.org\r\n", request(), "without From must not be signed"),
         (b"From: a\r\n", request(), "no usable address"),
         (b"junk\r\n" + mail.HEADER, request(), "a line that is no field"),
     ],
