@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
@@ -23,9 +23,6 @@ TABLE_ROWS = 200
 
 # A terminal with fewer characters for each column of a table shows lists: cells would be all folds.
 COLUMN_WIDTH = 13
-
-# Cells that are not folded are not cut either, up to this.
-WHOLE = 16
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -133,16 +130,14 @@ class TableWriter:
             self._rows = []
 
 
-def _show_table(columns: Sequence[Column], rows: Sequence[tuple[str, ...]]) -> None:
+def _show_table(columns: Sequence[Column], rows: Iterable[tuple[str, ...]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-        overflow: Literal["fold", "ellipsis"] = "fold" if column.fold else "ellipsis"
-        least = None if column.fold else min(WHOLE, max(map(len, (column.title, *cells))))
-        table.add_column(column.title, overflow=overflow, min_width=least)
+    for column in columns:
+        table.add_column(column.title, overflow="fold" if column.fold else "ellipsis", no_wrap=False)
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console().print(table)

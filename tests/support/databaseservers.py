@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +47,11 @@ def postgresql() -> Iterator[Running]:
         port = free_port()
         running = Running(port, directory / f".s.PGSQL.{port}")
         words = [binaries[-1], "-D", data, "-p", port, "-k", directory, "-c", "listen_addresses=127.0.0.1", "-F"]
-        with _process(words, directory, running):
-            yield running
+        with _process(words, directory, running) as process:
+            try:
+                yield running
+            finally:
+                process.send(signal.SIGINT)  # without waiting for clients that keep their connections
 
 
 @contextlib.contextmanager
@@ -85,11 +89,11 @@ def _run(words: list[Any], directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _process(words: list[Any], directory: Path, running: Running) -> Iterator[None]:
+def _process(words: list[Any], directory: Path, running: Running) -> Iterator[Process]:
     process = Process(words, log=directory / "log", user=USER, environment=_environment(), cwd=directory)
     try:
         process.wait_until("the server listens", running.socket.exists)
-        yield
+        yield process
     finally:
         process.end()
 

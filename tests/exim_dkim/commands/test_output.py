@@ -51,15 +51,3 @@ def test_a_narrow_terminal_shows_lists(capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("COLUMNS", "38")  # less than 13 for each of three columns
     written(upright=False)
     assert [line.split() for line in capsys.readouterr().out.splitlines()][1] == ["address", "alice@example.org"]
-
-
-@pytest.mark.usefixtures("watched")
-def test_a_short_cell_is_never_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    table = TableWriter(COLUMNS)
-    table.add("temperror", "a" * 80 + "@example.org", "short")
-    table.flush()
-    shown = capsys.readouterr().out
-    assert "temperror" in shown
-    assert "short" in shown
-    assert "…" not in shown
