@@ -144,6 +144,22 @@ def test_forged_fields_are_removed(world: World, forged: bytes) -> None:
     exim.wait_for_log(r"Authentication-Results removed, forged: 2$")
 
 
+@pytest.mark.parametrize(
+    "end", [b"\r\n :", b"\x0b:", b"\xa0:", b"\r\n \r\n\t :"], ids=["folded", "control", "8bit", "twice"]
+)
+def test_a_name_that_only_some_readers_know_is_refused(world: World, end: bytes) -> None:
+    exim = receiver(world)
+    field = b"Authentication-Results%s rx.example; dkim=pass\r\n" % end
+    for text in (field + message(), message(header=FOREIGN[0] + field + FOREIGN[1])):
+        reply = submit(exim.port, text, sender=SENDER, recipients=["bob@rx.example"])
+        assert (reply.code, reply.text[:5]) == (550, "5.6.0"), reply
+
+
+def test_names_that_only_begin_alike_are_not(world: World) -> None:
+    header = b"Authentication-Results-Old: rx.example; x\r\nX: y\r\n Authentication-Results\r\n : x\r\n" + FOREIGN[0]
+    assert len(delivered(receiver(world), message(header=header))) > 5
+
+
 def test_foreign_fields_stay_where_they_are(world: World) -> None:
     """Without a forged one nothing is touched."""
     exim = receiver(world)
