@@ -22,7 +22,7 @@ MAX_BITS = 8192  # what verifiers take at most, this one included (dkim_verify_m
 _EPILOG = """\b
 Examples:
   exim-dkim genkey example.org mail2026
-  exim-dkim genkey example.org ed2026 --type ed25519 --output /etc/exim-dkim/keys/ed2026.pem
+  exim-dkim genkey example.org ed2026 --type ed25519 -o /etc/exim-dkim/keys/example.org.ed2026.pem
   exim-dkim genkey example.org mail2026 --json | jq -r .record
   exim-dkim genkey example.org dk2026 --domainkeys --testing
 \b

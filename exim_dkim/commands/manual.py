@@ -52,7 +52,7 @@ Postfix, is described in docs/milter.md.
 
 def page_of_commands() -> str:
     """exim-dkim(8), in roff."""
-    lines = [*_title("EXIM-DKIM", 8), *_name("exim-dkim", "DKIM look-ups and signing for Exim"), ".SH SYNOPSIS"]
+    lines = [*_title("EXIM-DKIM", 8), *_name("exim-dkim", "sender authentication for mail servers"), ".SH SYNOPSIS"]
     lines += [".B exim-dkim", r".I COMMAND", "[OPTIONS] ..."]
     lines += [".SH DESCRIPTION", *_paragraphs(program.help or ""), ".SH COMMANDS"]
     context = click.Context(program, info_name="exim-dkim", **program.context_settings)

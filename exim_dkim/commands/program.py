@@ -39,8 +39,8 @@ SUBCOMMANDS = {
 
 _EPILOG = """\b
 Start on a new host with:
-  exim-dkim genkey example.org mail2026 --output /etc/exim-dkim/keys/example.org.pem
-  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.pem
+  exim-dkim genkey example.org mail2026 -o /etc/exim-dkim/keys/example.org.mail2026.pem
+  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.mail2026.pem
   exim-dkim exim-config
   exim-dkim check
 \b
@@ -101,7 +101,9 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "-V", "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show the version."
 )
 def program() -> None:
-    """DKIM look-ups and signing for Exim: keys, checks, a look-up server, and tools to see why."""
+    """Sender authentication for mail servers: signing and look-ups for Exim, filters for Sendmail and Postfix, keys,
+    checks, and tools to see why.
+    """
 
 
 def run_program(arguments: Sequence[str]) -> int:

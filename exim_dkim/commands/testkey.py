@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.pem
+  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.mail2026.pem
   exim-dkim testkey example.org       (selector and key from the configuration)
   exim-dkim testkey                   (every domain that the configuration tells of)
   exim-dkim testkey example.org mail2026 --key new.pem --dns-server 192.0.2.53
