@@ -23,6 +23,7 @@ perhaps with notes; 1 it was not; 2 wrong usage; 78 a fault in opendkim.conf.
 """
 
 LINE = 118
+EXISTS = "{}: exists already, and is not overwritten"
 
 
 @click.command("import-opendkim", epilog=_EPILOG)
@@ -40,6 +41,9 @@ def command(file: str, output: str, rules: str | None) -> None:
     imported = import_opendkim(_read(file), file, _read)
     if imported.rules and rules is None:
         raise Failure(f"{file} has tables, which become a file of rules; name it: --rules /etc/exim-dkim/signing.rules")
+    for path in (rules if imported.rules else None, output):
+        if path and path != "-" and os.path.lexists(path):
+            raise Failure(EXISTS.format(path))
     for each in imported.notes:
         warn(each)
     options = dict(imported.options)
@@ -78,6 +82,6 @@ def _write(path: str, text: str) -> None:
         with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
     except FileExistsError:
-        raise Failure(f"{path}: exists already, and is not overwritten") from None
+        raise Failure(EXISTS.format(path)) from None
     except OSError as error:
         raise Failure(os_error_text(error)) from None

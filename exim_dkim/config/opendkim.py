@@ -123,6 +123,8 @@ def signing_rules(
         found = sorted(((_pattern_of(key), value) for key, value in found), key=lambda rule: _order(rule[0]))
     rules: list[SigningRule] = []
     for pattern, value in found:
+        if "@" not in pattern and "*" not in pattern:
+            notes.append(f"SigningTable: {pattern}: is no address, and fits none; perhaps *@{pattern} is meant")
         key_name, _, signer = value.partition(":")
         if signer:
             notes.append(f"SigningTable: {pattern}: the signer {signer} (i=) is left out; dkim_identity can say it")

@@ -191,6 +191,7 @@ def test_what_is_not_carried_over_is_told_twice(directory: Path, text: str, note
         ("*@example.org inline", "the key is not a file"),
         ("*@example.org missing", "KeyTable has no usable key 'missing'"),
         ("*@example.org other:alice@example.org", "the signer alice@example.org (i=) is left out"),
+        ("example.org other", "SigningTable: example.org: is no address, and fits none; perhaps *@example.org"),
     ],
 )
 def test_entries_that_are_not_carried_over(directory: Path, table: str, note: str) -> None:
@@ -227,3 +228,11 @@ def test_nothing_is_overwritten(directory: Path) -> None:
     result = run_cli("import-opendkim", directory / "opendkim.conf", "-o", directory / "out.conf")
     assert result.exit_code == 1
     assert (directory / "out.conf").read_text() == "precious"
+
+
+def test_no_rules_are_left_where_the_configuration_exists(directory: Path) -> None:
+    (directory / "out.conf").write_text("precious")
+    (directory / "opendkim.conf").write_text(TYPICAL.format(dir=directory))
+    rules = directory / "rules"
+    result = run_cli("import-opendkim", directory / "opendkim.conf", "-o", directory / "out.conf", "--rules", rules)
+    assert (result.exit_code, rules.exists()) == (1, False)
