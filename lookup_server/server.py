@@ -16,7 +16,7 @@ from typing import Final
 from exim_dkim.config.options import OPTIONS
 from exim_dkim.config.settings import Settings
 from exim_dkim.errors import ConfigurationError, EximDkimError
-from exim_dkim.system.dns import open_resolver
+from exim_dkim.system.dns import MAX_SOCKETS, open_resolver
 from exim_dkim.system.listeners import Listener
 from exim_dkim.system.notify import notify
 from exim_dkim.system.serving import fault_logger, raise_descriptor_limit
@@ -87,7 +87,7 @@ class Server:
         """Serves until `stop`, then finishes what has begun. Closes the listeners and removes their files."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(fault_logger(log))
-        raise_descriptor_limit(2 * self.max_connections + 1024, log)  # a spool file each, and DNS
+        raise_descriptor_limit(2 * self.max_connections + MAX_SOCKETS + 64, log)  # a spool file each, and DNS
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
                 loop.add_signal_handler(number, action)

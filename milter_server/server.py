@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from exim_dkim.system.dns import MAX_SOCKETS
 from exim_dkim.system.listeners import BACKLOG, Listener
 from exim_dkim.system.notify import notify
 from exim_dkim.system.serving import fault_logger, raise_descriptor_limit
@@ -78,7 +79,7 @@ class Server:
         """Serves until `stop`, then finishes what has begun. Closes the listeners and removes their files."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(fault_logger(log))
-        raise_descriptor_limit(self.max_connections + 1024, log)
+        raise_descriptor_limit(self.max_connections + MAX_SOCKETS + 64, log)
         for number, action in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop), (signal.SIGHUP, self.reload)):
             with suppress(RuntimeError, ValueError):  # not in the main thread: then nobody sends us signals
                 loop.add_signal_handler(number, action)

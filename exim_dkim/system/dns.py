@@ -27,6 +27,7 @@ from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.system.answercache import AnswerCache
 from exim_dkim.system.nameservers import NameServer, parse_nameservers, system_nameservers
 from exim_dkim.system.rdata import pack_records, text_of_name
+from exim_dkim.system.slots import Slots
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
 MIN_TRIES = 3
 """How often a question is sent at least when no answer comes: one lost packet must not cost a verdict."""
 
-MAX_IN_FLIGHT = 256
-"""Questions on their way at once; each holds a socket or two. The others wait, within their time-out."""
+MAX_IN_FLIGHT = 512
+"""Questions on their way at once. The others wait, within their time-out, and the last ones go first: mail from domains
+whose name servers are silent must not keep all others from being looked up."""
+
+MAX_SOCKETS = 3 * MAX_IN_FLIGHT
+"""Sockets that they need at most, in all likelihood: one for each try."""
 
 MAX_ALIAS_QUERIES = 4
 """How often a CNAME that the server did not follow is asked for: recursive servers do it themselves."""
@@ -70,7 +75,7 @@ class DnsResolver:
         self._first = 0  # the server that answered last is asked first
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flights: dict[Question, asyncio.Task[Answer]] = {}
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._slots = Slots(MAX_IN_FLIGHT)
         self.queries = 0  # sent so far
 
     async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
@@ -93,7 +98,7 @@ class DnsResolver:
         """What belongs to an event loop is made anew in another one."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._flights, self._slots = loop, {}, asyncio.Semaphore(MAX_IN_FLIGHT)
+            self._loop, self._flights, self._slots = loop, {}, Slots(MAX_IN_FLIGHT)
 
     def _flight(self, question: Question) -> asyncio.Task[Answer]:
         """The one task that finds the answer, begun now or earlier."""
