@@ -68,9 +68,16 @@ def _open(server: Server) -> Any:
     return connection
 
 
-_DRIVER: Final = Driver(
-    check=lambda connection: connection.cursor().execute("select 1"), close=lambda connection: connection.close()
-)
+def _close(connection: Any) -> None:
+    """Close it, and the file over its socket, which pg8000 leaves to the garbage collector, and with it the socket."""
+    file = connection._sock
+    try:
+        connection.close()
+    finally:
+        file.close()
+
+
+_DRIVER: Final = Driver(check=lambda connection: connection.cursor().execute("select 1"), close=_close)
 
 
 def _bytes(value: str | None) -> bytes:
