@@ -132,8 +132,6 @@ class _Message(MessageHandler):
         self._header = header
         configuration = self._filter.configuration
         self._origin = origin_of(configuration, self.transaction)
-        if configuration.methods:
-            self._forged = self._find_forged()
         if header.cut:
             return self._consequence(Cause.SECURITY, "the header is longer than can be looked at")
         if configuration.settings.boolean("milter_require_fields") and (fault := field_fault(header.fields)):
@@ -147,9 +145,11 @@ class _Message(MessageHandler):
     async def _sign(self, signer: Signer) -> Response | None:
         """Begins to sign; None when the message is not to be signed."""
         ours = self._origin.why
-        # What is deleted at the end must not be signed.
-        header = self._header.without(FIELD_NAME, frozenset(self._forged)) if self._forged else self._header
-        fields = header.fields
+        fields = self._header.fields
+        if ours and self._filter.configuration.methods:
+            self._forged = self._find_forged()
+            if self._forged:  # what is deleted at the end must not be signed
+                fields = self._header.without(FIELD_NAME, frozenset(self._forged)).fields
         try:
             identity = signer.identify(fields)
             if not ours:
@@ -218,6 +218,8 @@ class _Message(MessageHandler):
         response: Response = CONTINUE
         if self._signing is not None:
             response = self._put_signatures(self._signing, changes)
+        if configuration.methods and self._signing is None:
+            self._forged = self._find_forged()  # some MTAs have told their queue id only now
         if self._forged:
             self._remove_forged(changes)
         if self._authentication is not None:

@@ -583,6 +583,15 @@ def test_domainkeys(canonicalization: str, offer: Negotiation) -> None:
     assert "domainkeys=fail" in verified.results[0]
 
 
+def test_a_queue_id_that_comes_with_the_end_of_the_message() -> None:
+    """It is in the stamp of the filter before us, and enough to know that by."""
+    fields: Parts = ([*FIELDS], BODY)
+    for count, name in enumerate(("sid-filter", "dkim-filter"), 1):
+        exchange = pass_through(make_filter(VERIFIER, name), *fields, address=STRANGER, macros={"i": ""})
+        assert len(exchange.results) == count
+        fields = [*exchange.fields], BODY
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
