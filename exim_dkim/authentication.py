@@ -190,9 +190,8 @@ def verdict_comment(verdict: Verdict | DomainKeysVerdict) -> str:
 def _spf_result(verdict: SpfVerdict, envelope: Envelope) -> MethodResult:
     """With smtp.helo where the HELO name was judged, be it for a null reverse-path (RFC 7208 §2.4)."""
     name = "helo" if verdict.identity is SpfIdentity.HELO or not envelope.sender else "mailfrom"
-    return MethodResult(
-        Method.SPF.word, verdict.result.value, (_smtp(name, envelope),), comments=(_record_comment(verdict),)
-    )
+    properties = (_smtp(name, envelope), *_guessed(verdict))
+    return MethodResult(Method.SPF.word, verdict.result.value, properties, comments=(_record_comment(verdict),))
 
 
 def _senderid_result(verdict: SenderIdVerdict, envelope: Envelope) -> MethodResult:
@@ -202,8 +201,14 @@ def _senderid_result(verdict: SenderIdVerdict, envelope: Envelope) -> MethodResu
         properties = (_smtp("mailfrom" if envelope.sender else "helo", envelope),)
     elif verdict.field and verdict.address:
         properties = (Property("header", verdict.field, verdict.address),)
+    properties += _guessed(verdict)
     comments = (_record_comment(verdict),)
     return MethodResult(Method.SENDERID.word, verdict.result.value, properties, comments=comments)
+
+
+def _guessed(verdict: SpfVerdict | SenderIdVerdict) -> tuple[Property, ...]:
+    """A guess is local policy, and is told as such: the result stays what the protocol says (RFC 8601 §2.4)."""
+    return (Property("policy", "best-guess", "pass"),) if verdict.reason.name == "GUESSED_PASS" else ()
 
 
 def _smtp(name: str, envelope: Envelope) -> Property:

@@ -161,7 +161,7 @@ class SpfReason(enum.Enum):
     MATCHED_NEUTRAL = (SpfResult.NEUTRAL, "the domain says nothing about this client")
     NO_MATCH = (SpfResult.NEUTRAL, "nothing in the domain's record matches this client")
 
-    # There is nothing to evaluate (RFC 7208 §2.4, §4.3, §4.5)
+    # There is nothing to evaluate (RFC 7208 §2.4, §4.3, §4.5); a guess is nothing that a domain says
     NO_CLIENT = (SpfResult.NONE, "the message came from no host")
     NO_DOMAIN = (SpfResult.NONE, "there is no domain to ask")
     DOMAIN_LITERAL = (SpfResult.NONE, "an address literal stands where the domain should be")
@@ -170,6 +170,8 @@ class SpfReason(enum.Enum):
     DOMAIN_TOO_LONG = (SpfResult.NONE, "the domain is longer than DNS can hold")
     NXDOMAIN = (SpfResult.NONE, "the domain does not exist in DNS")
     NO_RECORD = (SpfResult.NONE, "the domain has no SPF record")
+    GUESSED_PASS = (SpfResult.NONE, "the domain has no SPF record; this client would match the best guess")
+    GUESS_UNDECIDED = (SpfResult.NONE, "the domain has no SPF record; for the best guess, DNS answers are missing")
 
     # The record, or one that it leads to, cannot be used (RFC 7208 §4.5, §4.6, §5, §6)
     SEVERAL_RECORDS = (SpfResult.PERMERROR, "there is more than one SPF record at a domain")
@@ -223,6 +225,8 @@ class SenderIdReason(enum.Enum):
     DOMAIN_TOO_LONG = SpfReason.DOMAIN_TOO_LONG.value
     NXDOMAIN = SpfReason.NXDOMAIN.value
     NO_RECORD = SpfReason.NO_RECORD.value
+    GUESSED_PASS = SpfReason.GUESSED_PASS.value
+    GUESS_UNDECIDED = SpfReason.GUESS_UNDECIDED.value
     SEVERAL_RECORDS = SpfReason.SEVERAL_RECORDS.value
     RECORD_TOO_LONG = SpfReason.RECORD_TOO_LONG.value
     NOT_ASCII = SpfReason.NOT_ASCII.value

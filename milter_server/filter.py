@@ -278,7 +278,7 @@ class _Message(MessageHandler):
             consequence = configuration.actions[cause]
             refusal = refusal_text(configuration.settings, cause, found, self.transaction)
         if consequence is Consequence.ACCEPT and mode and not self._origin.why:
-            spf, senderid = sender_words(told)
+            spf, senderid = sender_words(found)
             if not configuration.settings.boolean("milter_dns_softfail") and sender_deferred(mode, spf, senderid):
                 consequence, refusal = Consequence.TEMPFAIL, Refusal(451, "4.7.24", "SPF or Sender ID: the DNS failed")
             elif sender_refused(mode, spf, senderid):

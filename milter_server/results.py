@@ -14,6 +14,8 @@ from exim_dkim.authres import FIELD_NAME, MethodResult, bears_id, parse_authres
 from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField
 from exim_dkim.outcome import DkimResult, SpfResult
+from exim_dkim.senderid.evaluate import SenderIdVerdict
+from exim_dkim.spf import SpfVerdict
 from milter_server.actions import Cause, cause_of
 from milter_server.message import Header
 
@@ -79,12 +81,18 @@ def signature_cause(found: Authentication, told: Told) -> Cause | None:
     return cause_of(results) if results else None
 
 
-def sender_words(told: Told) -> tuple[SpfResult | None, SpfResult | None]:
-    """What SPF and Sender ID found; None for what was not asked for."""
+GUESSES: Final = {"GUESSED_PASS": SpfResult.PASS, "GUESS_UNDECIDED": SpfResult.TEMPERROR}
+"""Reasons of SPF and Sender ID by their names: what a guess counts as, for a refusal only."""
+
+
+def sender_words(found: Authentication) -> tuple[SpfResult | None, SpfResult | None]:
+    """What SPF and Sender ID found, as it counts for a refusal; None for what was not asked for."""
 
     def word(method: Method) -> SpfResult | None:
-        said = told.get(method)
-        return SpfResult(said[0].result) if said else None
+        if method in found.unfinished:
+            return SpfResult.TEMPERROR
+        verdict: SpfVerdict | SenderIdVerdict | None = getattr(found, method.field)
+        return None if verdict is None else GUESSES.get(verdict.reason.name, verdict.result)
 
     return word(Method.SPF), word(Method.SENDERID) or word(Method.SENDERID_MFROM)
 

@@ -14,7 +14,6 @@ from milter_server.letters import (
     Program,
     domains,
     harmless,
-    refused,
     sets,
     switches,
     table,
@@ -30,6 +29,10 @@ examples:
       refuse mail of which one of them says fail and neither says pass
 
 """
+
+
+BEST_GUESS = "v=spf1 a/24 mx/24 ptr ?all"
+"""What sid-milter guessed, and Exim's default of spf_guess."""
 
 
 def _take_confidence(line: CommandLine, value: str) -> None:
@@ -62,8 +65,9 @@ LETTERS = table(
            switches("senderid_spf1", "false")),
     Letter("Q", "quiet", "", "No line for each message in the log.", switches("milter_quiet")),
     Letter("", "check", "", "Check the configuration and end.", lambda line, value: setattr(line, "check", True)),
-    Letter("B", "best-guess", "", "Refused: a guess is no result.", refused(
-        "a guessed record is what no domain has published, and is not judged by; leave -B out: such mail gets `none`")),
+    Letter("B", "best-guess", "", "Judge a domain without a record by " + BEST_GUESS + ": a match counts as a pass for"
+           " -r; the result that is recorded stays none, with policy.best-guess=pass.",
+           switches("spf_guess", BEST_GUESS)),
     Letter("c", "continue", "", "Accepted: a message without responsible address is never refused for that alone.",
            harmless("-c does nothing: a message without responsible address is judged by SPF, and recorded")),
     Letter("C", "confidence", "FILE", "A file is the configuration file, as -x; a number never did anything.",

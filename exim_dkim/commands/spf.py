@@ -19,7 +19,7 @@ from exim_dkim.config.spf import spf_policy
 from exim_dkim.envelope import ClientAddress, Envelope, parse_client
 from exim_dkim.errors import ParseError
 from exim_dkim.resolver import Answer, Resolver
-from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
+from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host_or_guess
 from exim_dkim.spf.evaluate import domain_to_ask
 from exim_dkim.system.authenticate import host_name
 
@@ -136,7 +136,7 @@ async def _judge(envelope: Envelope, resolver: Resolver, policy: SpfPolicy) -> l
     identities = [SpfIdentity.HELO] if envelope.helo else []
     if envelope.sender is not None:
         identities.append(SpfIdentity.MAILFROM)
-    return [await check_host(envelope, resolver, policy, identity, time.time) for identity in identities]
+    return [await check_host_or_guess(envelope, resolver, policy, identity, time.time) for identity in identities]
 
 
 async def _judge_lines(file: str, resolver: Resolver, policy: SpfPolicy, as_json: bool) -> ExitStatus:

@@ -80,6 +80,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     # SPF.
     ("spf_max_void_lookups", "integer", "2", "how many DNS look-ups of an SPF evaluation may find nothing"),
     ("spf_timeout", "time", "20s", "longest time for an SPF evaluation, looked at between DNS answers"),
+    ("spf_guess", "string", None, "record that domains without one are judged by; it makes no result but `none`"),
     ("senderid_spf1", "boolean", "true", "let v=spf1 records stand in where a domain has none for Sender ID"),
     # DNS.
     ("dns_nameservers", "list", None, "name servers: ADDRESS, ADDRESS PORT or [V6]:PORT; unset: the system's"),

@@ -20,6 +20,7 @@ from exim_dkim.resolver import Resolver
 from exim_dkim.senderid.pra import NoPra, find_pra
 from exim_dkim.senderid.record import Scope, selector
 from exim_dkim.spf.evaluate import evaluate as evaluate_spf
+from exim_dkim.spf.guess import evaluate_or_guess
 from exim_dkim.spf.verdict import SpfPolicy, SpfVerdict, printable_line
 
 
@@ -78,7 +79,8 @@ async def evaluate(
         return SenderIdVerdict(reason, scope, field=found.field.decode(), detail=printable_line(found.detail))
     if envelope.client is None:
         return _verdict(SpfVerdict(SpfReason.NO_CLIENT), scope, found)
-    verdict = await evaluate_spf(
+    # A guess stands in for a v=spf1 record: where those do not count, it does not either.
+    verdict = await (evaluate_or_guess if spf1 else evaluate_spf)(
         envelope.client,
         envelope.helo,
         (found.local, found.domain),

@@ -48,12 +48,16 @@ async def check_host(
     """
     if envelope.client is None:
         return SpfVerdict(SpfReason.NO_CLIENT, identity)
-    local, domain = b"", envelope.helo
+    address = identity_address(envelope, identity)
+    return await evaluate(envelope.client, envelope.helo, address, resolver, policy, select_spf1, identity, clock)
+
+
+def identity_address(envelope: Envelope, identity: SpfIdentity) -> tuple[bytes, bytes]:
+    """The address that an identity stands for: a local part, which may be empty, and a domain (RFC 7208 §2.3, §2.4)."""
     if envelope.sender and identity is SpfIdentity.MAILFROM:
         local, _, domain = envelope.sender.rpartition(b"@")
-    return await evaluate(
-        envelope.client, envelope.helo, (local, domain), resolver, policy, select_spf1, identity, clock
-    )
+        return local, domain
+    return b"", envelope.helo
 
 
 async def evaluate(

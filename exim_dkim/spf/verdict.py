@@ -24,6 +24,7 @@ class SpfPolicy:
     max_void_lookups: int = 2  # spf_max_void_lookups: how many look-ups may find nothing
     timeout: float = 20  # spf_timeout, seconds; looked at between DNS answers
     receiver: str = "unknown"  # what `%{r}` of an explanation gives: the name of this host
+    guess: str = ""  # spf_guess: the record that a domain without one is judged by (`guess`); empty: by none
 
 
 class SpfVerdict(NamedTuple):

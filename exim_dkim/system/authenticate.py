@@ -29,7 +29,7 @@ from exim_dkim.resolver import Resolver
 from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.senderid.evaluate import evaluate as evaluate_senderid
 from exim_dkim.senderid.record import Scope
-from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host
+from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host_or_guess
 from exim_dkim.system.serving import place
 
 INTERNAL = "internal error; see the log"
@@ -133,11 +133,13 @@ class Authenticator:
 
     async def spf(self, envelope: Envelope) -> SpfVerdict:
         """The verdict on the reverse-path (RFC 7208 §2.4), on the HELO name when that is null or unknown."""
-        return await check_host(envelope, self._resolver, self._policies.spf, SpfIdentity.MAILFROM, self._clock)
+        policy = self._policies.spf
+        return await check_host_or_guess(envelope, self._resolver, policy, SpfIdentity.MAILFROM, self._clock)
 
     async def helo(self, envelope: Envelope) -> SpfVerdict:
         """The verdict on the HELO name (RFC 7208 §2.3)."""
-        return await check_host(envelope, self._resolver, self._policies.spf, SpfIdentity.HELO, self._clock)
+        policy = self._policies.spf
+        return await check_host_or_guess(envelope, self._resolver, policy, SpfIdentity.HELO, self._clock)
 
     async def senderid(
         self, fields: Sequence[HeaderField], envelope: Envelope, scope: Scope = Scope.PRA

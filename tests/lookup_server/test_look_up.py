@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exim_dkim.authres import parse_authres
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
-from exim_dkim.resolver import Answer, Question, Trouble
+from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 from lookup_server.look_up import EXIM_HEADER_LIMIT, INLINE
 from tests.support import domainkeys
 from tests.support.lookup_service import (
@@ -85,6 +85,16 @@ def test_spf_before_there_is_a_message(query: str, changes: dict[str, str], repl
     values = {**ENVELOPE, **changes}
     lines = [query, *(f"{name} = {value}" for name, value in values.items())]
     assert ask(make_service(MemoryResolver(SPF)), "\n".join(lines).encode()) == [reply]
+
+
+def test_a_guess_is_told_as_one() -> None:
+    dns = MemoryResolver({("plain.example", RecordType.A): "192.0.2.80"})
+    service = make_service(dns, "spf_guess = v=spf1 a/24 ?all")
+    values = {**ENVELOPE, "sender_address": "a@plain.example"}
+    why, word, field = ask(service, *(request(b"", query, **values) for query in ("why spf", "spf", "authres spf")))
+    guessed = "the domain has no SPF record; this client would match the best guess (a/24)"
+    assert (word, why) == ("none", f"none: mailfrom plain.example: {guessed}")
+    assert " ".join(field.split()).endswith("smtp.mailfrom=a@plain.example policy.best-guess=pass")
 
 
 def test_spf_is_asked_once() -> None:

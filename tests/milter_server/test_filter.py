@@ -533,6 +533,42 @@ def test_refusals_of_spf_and_sender_id(options: str, sender: bytes, author: byte
     assert bool(code) is bool(exchange.response.data)
 
 
+GUESSING = "spf_guess = v=spf1 a/24 mx/24 ptr ?all\nmilter_senderid_reject = "
+
+
+@pytest.mark.parametrize(
+    ("options", "address", "sender", "author", "code"),
+    [
+        (f"{GUESSING}3", b"192.0.2.9", b"<a@plain.example>", b" a@plain.example", b""),
+        (f"{GUESSING}4", b"192.0.2.9", b"<a@plain.example>", b" a@plain.example", b""),
+        (f"{GUESSING}4", STRANGER, b"<a@plain.example>", b" a@plain.example", b"550 5.7.23"),
+        (f"{GUESSING}2", STRANGER, b"<a@plain.example>", b" a@plain.example", b""),
+        (f"{GUESSING}5", b"192.0.2.9", b"<a@plain.example>", b" a@nobody.example", b""),
+        (f"{GUESSING}3", STRANGER, b"<a@half.example>", b" a@half.example", b"451 4.7.24"),
+        (f"{GUESSING}3\nmilter_dns_softfail", STRANGER, b"<a@half.example>", b" a@half.example", b"550 5.7.23"),
+        (f"{GUESSING}4\nsenderid_spf1 = false", b"192.0.2.9", b"<a@plain.example>", b" a@plain.example", b"550 5.7.23"),
+        ("milter_senderid_reject = 3", b"192.0.2.9", b"<a@plain.example>", b" a@plain.example", b"550 5.7.23"),
+    ],
+)
+def test_a_guess_counts_for_refusals_only(
+    options: str, address: bytes, sender: bytes, author: bytes, code: bytes
+) -> None:
+    filter = make_filter(options + "\n", "sid-filter")
+    exchange = pass_through(filter, [(b"From", author), *FIELDS[1:]], address=address, sender=sender)
+    assert exchange.response.data.startswith(code)
+    assert bool(code) is bool(exchange.response.data)
+    assert not any("pass" in result.replace("policy.best-guess=pass", "") for result in exchange.results)
+
+
+def test_a_guess_is_recorded_as_what_it_is() -> None:
+    fields = [(b"From", b" a@plain.example"), *FIELDS[1:]]
+    filter = make_filter(f"{GUESSING}0\n", "sid-filter")
+    (result,) = pass_through(filter, fields, address=b"192.0.2.9", sender=b"<a@plain.example>").results
+    said = "none (the domain has no SPF record; this client would match the best guess (a/24))"
+    assert f"spf={said} smtp.mailfrom=a@plain.example policy.best-guess=pass;" in result
+    assert f"sender-id={said} header.from=a@plain.example policy.best-guess=pass" in result
+
+
 REFUSING = "milter_senderid_reject = 2\nmilter_daemons = MSA\nmilter_internal_hosts = 198.51.100.7\n"
 
 

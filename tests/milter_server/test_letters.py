@@ -23,7 +23,7 @@ HISTORIC = {
     "dkim": "a:Ab:c:C:d:DfF:hi:I:k:KlL:m:M:no:p:P:qrRs:S:t:T:u:U:vVWx:",
 }
 VALUES = {"b": "v", "c": "simple", "C": "default=accept", "r": "0", "T": "5"}
-REFUSED = {"sid": "B", "dk": "RU", "dkim": "FRU"}
+REFUSED = {"sid": "", "dk": "RU", "dkim": "FRU"}
 SETTLED = {"s", "S", "k", "K"}  # whose meaning is tested below
 
 
@@ -162,6 +162,7 @@ OPTIONS_OF: list[tuple[str, str, Mapping[str, str]]] = [
         "senderid_spf1": "false", "milter_quiet": "true", "milter_identification": "true"}),
     ("sid", "-u nobody:mail -P /run/pid -a 192.0.2.1,!192.0.2.2", {
         "user": "nobody", "group": "mail", "pid_file_path": "/run/pid", "milter_peers": "192.0.2.1 !192.0.2.2"}),
+    ("sid", "-B -r 3", {"spf_guess": "v=spf1 a/24 mx/24 ptr ?all", "milter_senderid_reject": "3"}),
     ("sid", "-p unix:/run/a,inet:1@::1", {"milter_listen": "unix:/run/a inet:1@::1"}),
     ("dk", "-k -s /etc/rules", {"milter_key_list": "/etc/rules", "domainkeys_verify": "true"}),
     ("dk", "-o subject,to -C badsignature=r,nosignature=a", {
@@ -282,7 +283,6 @@ def test_a_relative_key_file_in_the_letters_of_2005() -> None:
         ("dk", "-c relaxed", "write one of simple, nofws"),
         ("dk", "-k", "-k needs -s FILE"),
         ("dk", "-d d.example", "to sign, -s is needed too"),
-        ("sid", "-B", "leave -B out"),
         ("sid", "-r 6", "write 0 to 5"),
     ],
 )

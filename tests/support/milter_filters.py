@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from exim_dkim.config.grammar import parse_configuration
-from exim_dkim.memory import MemoryResolver, Value
-from exim_dkim.resolver import Trouble
+from exim_dkim.memory import Key, MemoryResolver, Value
+from exim_dkim.resolver import RecordType, Trouble
 from exim_dkim.system.authenticate import Authenticator, policies
 from milter_server.command import Negotiation
 from milter_server.configuration import read_filter
@@ -18,7 +18,7 @@ from tests.support.milter_world import Serving
 from tests.support.samples import KEY_DIRECTORY, key_record
 
 KEY = KEY_DIRECTORY / "rsa2048.pem"
-DNS: Mapping[str, Value] = {
+DNS: Mapping[Key, Value] = {
     "key1._domainkey.example.org": key_record("rsa2048"),
     "rsa._domainkey.example.org": key_record("rsa2048"),
     "ed._domainkey.example.org": key_record("ed25519"),
@@ -27,6 +27,9 @@ DNS: Mapping[str, Value] = {
     "nobody.example": "v=spf1 -all",
     "soft.example": "v=spf1 ~all",
     "slow.example": Trouble.TIMEOUT,
+    ("plain.example", RecordType.A): "192.0.2.80",
+    "half.example": [],
+    ("half.example", RecordType.A): Trouble.SERVFAIL,
 }
 SIGNER = f"""
 milter_domains = example.org

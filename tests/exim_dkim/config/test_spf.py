@@ -19,8 +19,17 @@ def test_the_defaults_of_the_options_are_those_of_the_policy() -> None:
 
 
 def test_every_option() -> None:
-    text = "spf_max_void_lookups = 5\nspf_timeout = 1m\n"
-    assert policy(text) == SpfPolicy(max_void_lookups=5, timeout=60, receiver="mx.example.org")
+    text = "spf_max_void_lookups = 5\nspf_timeout = 1m\nspf_guess = v=spf1 a/24 mx/24 ptr ?all\n"
+    assert policy(text) == SpfPolicy(10, 5, 60, "mx.example.org", "v=spf1 a/24 mx/24 ptr ?all")
+
+
+@pytest.mark.parametrize(
+    "guess", ["a/24", "v=spf1 nonsense", "v=spf1 ip4:1.2.3", "v=spf10 a", "spf2.0/pra a", "v=spf1 ä"]
+)
+def test_a_guess_that_is_no_record(guess: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"spf_guess: .* is not an SPF record") as caught:
+        policy(f"spf_guess = {guess}\n")
+    assert (caught.value.file, caught.value.line) == ("test.conf", 1)
 
 
 def test_a_time_that_makes_no_sense() -> None:
