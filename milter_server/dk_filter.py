@@ -21,8 +21,9 @@ from milter_server.letters import (
     one_of,
     sets,
     table,
+    take_files,
 )
-from milter_server.program import EPILOG, run_program
+from milter_server.program import EPILOG, EVALUATION, run_program
 from milter_server.signing_letters import SIGNING, check_complete, omits
 
 EXAMPLES = """\
@@ -49,6 +50,8 @@ LETTERS = table(
            sets("authserv_id")),
     Letter("o", "omit-headers", "NAMES", "Do not sign these header fields; commas between.",
            omits("domainkeys_sign_headers")),
+    Letter("", "evaluate", "FILES", "Show what the filter does with messages in files (commas between, - is standard"
+           " input) that come from this host: signs or verifies; and end.", take_files),
     *(letter for letter in SIGNING if letter.letter != "H"),
 )  # fmt: skip
 
@@ -72,7 +75,7 @@ PROGRAM = Program(
     "dk-filter",
     "Signs and verifies DomainKeys (RFC 4870) for Sendmail or Postfix.",
     LETTERS,
-    EXAMPLES + EPILOG,
+    EXAMPLES + EPILOG + EVALUATION,
     finish,
 )
 

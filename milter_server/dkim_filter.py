@@ -30,12 +30,12 @@ from milter_server.letters import (
     harmless,
     literal,
     literal_file,
-    refused,
     sets,
     switches,
     table,
+    take_files,
 )
-from milter_server.program import EPILOG, run_program
+from milter_server.program import EPILOG, EVALUATION, run_program
 from milter_server.signing_letters import SIGNING, check_complete, omits
 
 ALGORITHMS = {"rsa-sha1": "sha1", "rsa-sha256": "sha256", "ed25519-sha256": "sha256"}
@@ -49,8 +49,10 @@ examples:
       the same, in the letters of 2005
   dkim-filter -l -p inet:10004@127.0.0.1 -A -T 10 -b v
       verify, and record the result in Authentication-Results
-  dkim-filter -t message.eml
-      verify a file
+  dkim-filter -t message.eml,another.eml
+      verify messages in files
+  dkim-filter -t - -F 1793610939 -k /path/key -s key1 -d example.com < message.eml
+      show the signature that a message of example.com would get
 
 letters: in 2005 -s named the key file and -S the selector; later -k names the key file, -s the selector and -S the
 algorithm. -k, -K, or -S with an algorithm tell the later letters; -S with anything else, or -s with a slash, those
@@ -80,6 +82,13 @@ def _algorithm(value: str) -> str:
     return ALGORITHMS[value.lower()]
 
 
+def _take_fixed_time(line: CommandLine, value: str) -> None:
+    """-F: within the twelve digits that t= may have (RFC 6376 §3.5)."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 12):
+        raise ValueError(f"{value!r}: write a time in seconds since 1970, as date +%s does")
+    line.fixed_time = int(value)
+
+
 LETTERS = table(
     Letter("c", "canonicalization", "NAME", "simple, relaxed, or two of these as relaxed/simple, for header and body;"
            " nowsp is taken for relaxed, which it became [default: relaxed].", _take_canonicalization),
@@ -96,11 +105,12 @@ LETTERS = table(
     Letter("o", "omit-headers", "NAMES", "Do not sign these fields; commas between.", omits("dkim_sign_headers")),
     Letter("r", "require-headers", "", "Want Date and From once, other fields at most once (cause: security).",
            switches("milter_require_fields")),
-    Letter("t", "verify-file", "FILE", "Verify a message in a file (- for standard input), and end.",
-           lambda line, value: setattr(line, "verify", value)),
-    Letter("v", "verbose", "", "Tell more about it.", lambda line, value: setattr(line, "verbose", True)),
-    Letter("F", "fixed-time", "TIME", "Refused: signatures have the present time.", refused(
-        "signatures have the present time; to sign a file with another one: exim-dkim sign")),
+    Letter("t", "evaluate", "FILES", "Show what the filter does with messages in files (commas between, - is standard"
+           " input) that come from this host: signs or verifies; and end.", take_files),
+    Letter("v", "verbose", "", "With -t, show every answer of the filter.",
+           lambda line, value: setattr(line, "verbose", True)),
+    Letter("F", "fixed-time", "TIME", "With -t, sign as if it were this time, in seconds since 1970 (t=, and x= after"
+           " it); what is verified is verified now.", _take_fixed_time),
     *SIGNING,
 )  # fmt: skip
 
@@ -110,6 +120,8 @@ def finish(line: CommandLine) -> None:
     seen = line.seen
     if "s" in seen or "S" in seen:
         _settle(line, _is_later(seen))
+    if line.fixed_time is not None and not line.files:
+        raise UsageError("-F is for messages in files: -t FILE -F TIME; mail that passes has the present time")
     key = seen.get("k")
     if "K" in seen:
         if not key:
@@ -175,7 +187,7 @@ PROGRAM = Program(
     "dkim-filter",
     "Signs and verifies DKIM (RFC 6376) for Sendmail or Postfix.",
     LETTERS,
-    EXAMPLES + EPILOG,
+    EXAMPLES + EPILOG + EVALUATION,
     finish,
 )
 

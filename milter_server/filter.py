@@ -6,6 +6,8 @@ Nothing of this module waits for anything but DNS (and, while it signs, for look
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from typing import Final
@@ -54,7 +56,10 @@ log = logging.getLogger("milter_server")
 class AuthenticationFilter(Filter):
     """One filter, by one configuration."""
 
-    def __init__(self, configuration: Configuration, authenticator: Authenticator) -> None:
+    def __init__(
+        self, configuration: Configuration, authenticator: Authenticator, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock`: the time of signatures."""
         self.configuration = configuration
         self.authenticator = authenticator
         self.name = configuration.name
@@ -66,7 +71,7 @@ class AuthenticationFilter(Filter):
             self.actions |= Action.QUARANTINE
         if not configuration.signers and not any(method.wants_body for method in configuration.methods):
             self.unwanted |= Step.BODY
-        self.signer = Signer(configuration) if configuration.signers else None
+        self.signer = Signer(configuration, clock) if configuration.signers else None
         self.trusted = _trusted(configuration)
         if configuration.macros:
             own = [_written(name) for name, _ in configuration.macros]
@@ -82,6 +87,13 @@ class AuthenticationFilter(Filter):
         """What milter_actions says of internal trouble."""
         wanted = consequence_of(self.configuration.settings, self.configuration.actions[Cause.INTERNAL])
         return _response(wanted, Refusal(451, "4.3.0", "temporary failure"))
+
+    def say(self, transaction: Transaction, text: str, level: int) -> None:
+        """Logs a line about a message."""
+        address = transaction.connection.address.decode("ascii", "replace") or "local"
+        sender = transaction.sender[:200].decode("utf-8", "backslashreplace")
+        queue_id = transaction.queue_id.decode("ascii", "replace") or "-"
+        log.log(level, "%s: %s [%s] F=<%s> %s", self.name, queue_id, address, sender, text)
 
     def authserv_id(self, transaction: Transaction) -> str:
         """Our name in Authentication-Results: the option, or the MTA's own name."""
@@ -311,13 +323,8 @@ class _Message(MessageHandler):
 
     def _log(self, text: str, level: int = logging.INFO) -> None:
         """One line about this message; those that are no warning can be switched off."""
-        if level <= logging.INFO and self._filter.configuration.settings.boolean("milter_quiet"):
-            return
-        transaction = self.transaction
-        address = transaction.connection.address.decode("ascii", "replace") or "local"
-        sender = transaction.sender[:200].decode("utf-8", "backslashreplace")
-        queue_id = transaction.queue_id.decode("ascii", "replace") or "-"
-        log.log(level, "%s: %s [%s] F=<%s> %s", self._filter.name, queue_id, address, sender, text)
+        if level > logging.INFO or not self._filter.configuration.settings.boolean("milter_quiet"):
+            self._filter.say(self.transaction, text, level)
 
 
 def _response(consequence: Consequence, refusal: Refusal) -> Response:

@@ -34,7 +34,9 @@ class CommandLine:
     profile: str = ""
     foreground: bool = False
     check: bool = False
-    verify: str = ""
+    files: str = ""
+    """Messages to evaluate, instead of service."""
+    fixed_time: int | None = None
     verbose: bool = False
 
 
@@ -212,6 +214,13 @@ def _attribute(name: str) -> Take:
 def take_check(line: CommandLine, value: str) -> None:
     """-n."""
     line.check = True
+
+
+def take_files(line: CommandLine, value: str) -> None:
+    """-t FILES."""
+    if not value.strip(","):
+        raise ValueError("name a file, or several with commas between")
+    line.files = value
 
 
 COMMON: Final[tuple[Letter, ...]] = (

@@ -28,14 +28,20 @@ exit status: 0 it serves (in the background), was ended, or the configuration is
 message says why; 2 wrong usage; 78 fault in the configuration.
 """
 
+EVALUATION: Final = """
+exit status of --evaluate: 0 every message was signed, or has a signature that is good; 1 one was not signed, has none
+that is good, or would be refused; 2, 78 as above; 75 one would be deferred, or the DNS failed; 65 one has a malformed
+header; 69 a file cannot be read.
+"""
+
 
 def run_program(program: Program, arguments: Sequence[str]) -> int:
     """Runs a program; the exit status. Nothing that goes wrong is a traceback."""
     version = f"{program.name} of exim-dkim {metadata.version('exim-dkim')}"
     try:
         line = parse_command_line(program, arguments, version)
-        if line.verify:
-            return _verify(line)
+        if line.files:
+            return _evaluate(program, line)
         return _serve(program, line)
     except UsageError as error:
         return _complain(program, f"{error}\nTry '{program.name} --help'.", USAGE)
@@ -80,9 +86,14 @@ def _serve(program: Program, line: CommandLine) -> int:
     return start(read, name=program.name, foreground=line.foreground, warnings=line.warnings, root=True)
 
 
-def _verify(line: CommandLine) -> int:
-    """-t FILE: what `exim-dkim verify` does."""
-    from exim_dkim.commands.program import run_program as run_command
+def _evaluate(program: Program, line: CommandLine) -> int:
+    """-t FILES."""
+    from milter_server.evaluate import evaluate
 
-    arguments = ["verify", *(["--config", line.configuration] if line.configuration else []), line.verify]
-    return run_command(arguments)
+    settings = read_settings(program, line)
+    if line.fixed_time is not None and not settings.is_set("dkim_timestamps"):
+        settings = settings.replaced({"dkim_timestamps": b"0"})
+    settings.check_templates()
+    for warning in line.warnings:
+        sys.stderr.write(f"{program.name}: warning: {warning}\n")
+    return evaluate(read_filter(settings, program.name), line.files, line.fixed_time, line.verbose)

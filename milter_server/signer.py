@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from exim_dkim.config.options import OPTIONS
@@ -74,8 +74,10 @@ class Signing:
 class Signer:
     """Signs for one filter."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: seconds since the epoch, for t= and x=."""
         self._configuration = configuration
+        self._clock = clock
         settings = configuration.settings
         options = [name for name in _OPTIONS if any(word in settings.text(name) for word in SLOW)]
         self._slow = bool(options)
@@ -123,10 +125,10 @@ class Signer:
 
     def begin_now(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
         """What is to be signed, before the body. Raises `NotSigned`, `Unsignable`."""
-        settings = self._configuration.settings
-        environment = MilterEnvironment(settings, fields, transaction, identity.variables)
+        settings, now = self._configuration.settings, self._clock()
+        environment = MilterEnvironment(settings, fields, transaction, identity.variables, now)
         try:
-            plan = plan_signatures(settings, environment, fields, time.time(), self._configuration.keys.read)
+            plan = plan_signatures(settings, environment, fields, now, self._configuration.keys.read)
         except SigningError as error:
             strict = is_strict(settings, environment) if settings.is_set("dkim_strict") else None
             raise Unsignable(error, strict) from error

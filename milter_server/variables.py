@@ -42,10 +42,11 @@ class MilterEnvironment(MessageEnvironment):
         fields: Sequence[HeaderField],
         transaction: Transaction,
         variables: Mapping[bytes, bytes | Value],
+        now: float | None = None,
     ) -> None:
         own = {name: value if isinstance(value, Value) else plain(value) for name, value in variables.items()}
         own[b"sender_address"] = Value(transaction.sender, True)
-        super().__init__(settings, fields, own)
+        super().__init__(settings, fields, own, now=now)
         self._transaction = transaction
 
     def _variable(self, name: bytes) -> Value | None:

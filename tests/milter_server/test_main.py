@@ -206,10 +206,11 @@ def test_where_the_log_goes(
             log.setLevel(logging.NOTSET)
 
 
-def test_verifying_a_file(tmp_path: Path) -> None:
+def test_messages_in_files(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("From: a@example.org\n\ntext\n")
-    done = run("dkim", "-t", str(tmp_path / "m"))
-    assert "unsigned" in done.stdout + done.stderr or "none" in done.stdout
+    done = run("dkim", *SIGNING, "-t", str(tmp_path / "m"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"dkim-filter: {tmp_path / 'm'}: signed d=example.org s=key1\nDKIM-Signature: v=1;")
 
 
 def test_started_again_after_a_crash_and_in_the_middle_of_a_message(tmp_path: Path) -> None:
