@@ -38,7 +38,7 @@ What Exim would pass over in silence is an error here: an unknown option, an opt
 name is written with a capital letter.
 
 After a line begin profiles, a line NAME: begins a profile: options that hold instead of those above when the signing
-filter is started with --profile NAME.
+filter is started with --profile NAME, or in the filter NAME of exim-dkim milter.
 """
 
 

@@ -15,7 +15,15 @@ from typing import NamedTuple
 import click
 
 from exim_dkim.authentication import Method
-from exim_dkim.commands.arguments import ClientType, EpochType, config_option, define_option, dns_options, json_text
+from exim_dkim.commands.arguments import (
+    ClientType,
+    EpochType,
+    config_option,
+    define_option,
+    dns_options,
+    json_text,
+    profile_option,
+)
 from exim_dkim.commands.breakage import Circumstances, explain
 from exim_dkim.commands.configured import load_settings, make_resolver
 from exim_dkim.commands.exits import ExitStatus
@@ -141,6 +149,7 @@ class KeyType(click.ParamType[Key]):
 @click.option("--helo", metavar="NAME", help="What it said with HELO or EHLO.")
 @click.option("--now", type=EpochType(), metavar="EPOCH", help="Judge as if it were this time, in seconds since 1970.")
 @dns_options
+@profile_option()
 @config_option("Take the verification and DNS options from this file.")
 @define_option()
 def command(
@@ -157,6 +166,7 @@ def command(
     now: int | None,
     dns_zone: str | None,
     dns_server: tuple[str, ...],
+    profile: str | None,
     config: str | None,
     macros: dict[str, str],
 ) -> None:
@@ -169,7 +179,7 @@ def command(
         raise click.UsageError("standard input (-) can be read only once")
     if client is None and (sender is not None or helo):
         raise click.UsageError("--sender and --helo say nothing without the client's address: --ip ADDRESS")
-    settings = load_settings(config, macros)
+    settings = load_settings(config, macros, profile=profile)
     envelope = Envelope(client, encoded(helo), None if sender is None else encoded(sender))
     methods = tuple(wanted_methods(envelope, settings.boolean("domainkeys_verify")))
     resolver = make_resolver(settings, dns_zone, dns_server)

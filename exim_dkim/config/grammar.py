@@ -130,7 +130,9 @@ class _Taken:
         name = match[1].decode()
         option, negated = _find(name)
         if self.profiles is not None and not option.in_profiles:
-            raise ConfigurationError(f'option "{option.name}" cannot be set in a profile: it is not about signing')
+            raise ConfigurationError(
+                f'option "{option.name}" cannot be set in a profile: it is about the whole process'
+            )
         if option.name in self.target:
             raise ConfigurationError(f'"{option.name}" option set for the second time')
         value = (

@@ -39,15 +39,12 @@ class Option(NamedTuple):
 
     @property
     def in_profiles(self) -> bool:
-        """Whether it may differ from one signing profile to another."""
+        """Whether it may differ from one profile to another: between transports, or between filters."""
         return not self.name.startswith(_MAIN_ONLY)
 
 
-# The server's options, and where its log goes: there is one server.
-_MAIN_ONLY = (
-    "authserv_id", "dkim_verify_", "dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_",
-    "milter_filters",
-)  # fmt: skip
+# What there is one of in a process, whatever the profiles: the look-up server, the resolver, the log, the user.
+_MAIN_ONLY = ("dns_", "lookup_", "user", "group", "pid_file_path", "log_", "syslog_", "milter_filters")
 
 
 _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (

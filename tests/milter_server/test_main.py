@@ -6,23 +6,29 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from exim_dkim.config.grammar import parse_configuration
+from exim_dkim.errors import ConfigurationError
+from exim_dkim.message import parse_message
 from exim_dkim.system import logs
 from milter_server import dkim_filter, sid_filter
 from milter_server.command import Body, Data, EndOfHeaders, Field, Mail, Rcpt
-from milter_server.main import LOGGERS, configure_logs
+from milter_server.configuration import filters_of
+from milter_server.main import LOGGERS, Programme, configure_logs, make_filters
+from tests.support import samples
 from tests.support.cli import run_cli
 from tests.support.milter_client import LostError, MilterClient, Outcome
-from tests.support.milter_filters import BODY, FIELDS, KEY
+from tests.support.milter_filters import BODY, FIELDS, KEY, pass_through
 from tests.support.peers import program
 from tests.support.processes import Process, free_port, shared_directory, wait_until
 
@@ -289,6 +295,61 @@ dkim-filter:
   dkim_selector = key1
   dkim_private_key = {key}
 """
+
+
+STRICT_AND_LAX = """
+dns_zone_file = {zone}
+authserv_id = mx.example
+dkim_verify_min_keysizes = rsa=2048
+begin profiles
+strict:
+  milter_methods = {method}
+lax:
+  milter_methods = {method}
+  {option}
+"""
+PLAIN = samples.message()
+LATER = int(time.time()) + 86400
+TWICE = samples.signed(samples.signed(PLAIN), selector="revoked")
+CASES = [
+    ("dkim_verify_min_keysizes = rsa=4096", "dkim", samples.signed(PLAIN), ("pass", "policy")),
+    ("dkim_verify_max_keysize = 1024", "dkim", samples.signed(PLAIN), ("pass", "policy")),
+    ("dkim_verify_hashes = sha512", "dkim", samples.signed(PLAIN), ("pass", "policy")),
+    ("dkim_verify_signatures = 1", "dkim", TWICE, ("permerror pass", "permerror policy")),
+    ("dkim_verify_clock_drift = 100w", "dkim", samples.signed(PLAIN, timestamp=LATER), ("policy", "pass")),
+    ("domainkeys_verify = false", "domainkeys", samples.domainkeys_signed(PLAIN), ("pass", "policy")),
+    ("domainkeys_verify_min_keysize = 4096", "domainkeys", samples.domainkeys_signed(PLAIN), ("pass", "policy")),
+    ("spf_max_void_lookups = 0", "spf", PLAIN, ("pass", "permerror")),
+    ("senderid_spf1 = false", "senderid", PLAIN, ("pass", "none")),
+    ("authserv_id = other.example", "dkim", PLAIN, ("mx.example", "other.example")),
+]
+
+
+@pytest.mark.parametrize(("option", "method", "text", "words"), CASES, ids=[row[0] for row in CASES])
+def test_filters_of_a_process_may_verify_differently(
+    tmp_path: Path, option: str, method: str, text: bytes, words: tuple[str, str]
+) -> None:
+    records = {**samples.RECORDS, "example.org": "v=spf1 a:nothing.example ip4:192.0.2.1 -all"}
+    (tmp_path / "zone").write_text(samples.zone_text(records))
+    configuration = STRICT_AND_LAX.format(zone=tmp_path / "zone", option=option, method=method)
+    settings = parse_configuration(configuration.encode(), "test.conf")
+    parsed = parse_message(text)
+    fields = [(field.raw.partition(b":")[0], field.value) for field in parsed.fields]
+    found = []
+    filters = filters_of(settings.replaced({"milter_filters": b"strict : lax"}), {})
+    for one in make_filters(Programme(settings, filters)).values():
+        (result,) = pass_through(one, fields, parsed.body, address=b"192.0.2.1").results
+        told = re.findall(r"(?:dkim|domainkeys|spf|sender-id)=(\w+)", result)
+        found.append(result.partition(";")[0] if option.startswith("authserv_id") else " ".join(told))
+    assert tuple(found) == words
+
+
+def test_what_makes_no_sense_in_a_profile_has_its_place() -> None:
+    text = b"begin profiles\ndkim-filter:\n  dkim_verify_hashes = md5\n"
+    settings = parse_configuration(text, "test.conf")
+    with pytest.raises(ConfigurationError, match="'md5' is no hash") as caught:
+        make_filters(Programme(settings, filters_of(settings, {})))
+    assert (caught.value.file, caught.value.line) == ("test.conf", 3)
 
 
 def test_two_filters_in_one_process(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exim_dkim.commands import output, verify
 from exim_dkim.commands.program import SUBCOMMANDS
 from exim_dkim.resolver import Answer, Question, Trouble
+from tests.support import samples
 from tests.support.cli import MESSAGE, Material, make_material, run_cli
 
 SEPARATOR = b"From alice@example.org Sun Nov 22 02:45:25 2026\n"
@@ -314,3 +315,13 @@ def test_an_envelope_without_a_client(material: Material) -> None:
     result = run_cli("verify", "--sender", "a@b.example", material.directory / "good")
     assert result.exit_code == 2
     assert "--ip ADDRESS" in result.stderr
+
+
+def test_a_profile_judges_as_it_says(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("begin profiles\nstrict:\n  dkim_verify_min_keysizes = rsa=4096\n")
+    (tmp_path / "zone").write_text(samples.RECORDS_ZONE)
+    (tmp_path / "m").write_bytes(samples.signed(samples.message()))
+    arguments = ("verify", tmp_path / "m", "--config", tmp_path / "c", "--dns-zone", tmp_path / "zone")
+    assert run_cli(*arguments).exit_code == 0
+    assert "4096" in run_cli(*arguments, "--profile", "strict").stdout
+    assert run_cli(*arguments, "--profile", "none").exit_code == 78

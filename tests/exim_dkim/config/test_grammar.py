@@ -287,8 +287,8 @@ def test_a_profile_can_be_asked_of_replaced_settings() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"user = x", 'option "user" cannot be set in a profile: it is not about signing'),
-        (b"dns_timeout = 1s", 'option "dns_timeout" cannot be set in a profile: it is not about signing'),
+        (b"user = x", 'option "user" cannot be set in a profile: it is about the whole process'),
+        (b"dns_timeout = 1s", 'option "dns_timeout" cannot be set in a profile: it is about the whole process'),
         (b"nosuch = x", 'main option "nosuch" unknown'),
         (b"dkim_domain = b", '"dkim_domain" option set for the second time'),
         (b"one:", 'there are two profiles called "one"'),
