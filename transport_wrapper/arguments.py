@@ -28,38 +28,47 @@ SIGNING_OPTIONS: Final = (
 HELP: Final = """\
 Usage: exim-dkim-filter [OPTIONS] < MESSAGE > SIGNED MESSAGE
 
-Puts DKIM-Signature fields, and a DomainKey-Signature if wanted, on top of a message. Made for Exim's transport_filter:
+Puts DKIM-Signature fields, and a DomainKey-Signature if wanted, on top of a
+message. Made for Exim's transport_filter:
 
-  transport_filter = /opt/exim-dkim/bin/exim-dkim-filter --config /etc/exim-dkim/exim-dkim.conf \\
+  transport_filter = /opt/exim-dkim/bin/exim-dkim-filter \\
+    --config /etc/exim-dkim/exim-dkim.conf \\
     --message-id $message_exim_id --spool-directory $spool_directory
 
 Options:
-  --config FILE           the configuration file (default: /etc/exim-dkim/exim-dkim.conf);
-                          with --config "" there is none, and all options come from here
+  --config FILE           the configuration file; with --config "" there is
+                          none, and all options come from here
+                          (default: /etc/exim-dkim/exim-dkim.conf)
   -D MACRO=VALUE          define a macro of the configuration file
-  --profile NAME          the options of this profile instead of those of the main part
-  --message-id ID         the message in Exim's spool, for $sender_address and other variables
+  --profile NAME          the options of this profile instead of the main part's
+  --message-id ID         the message in Exim's spool, for $sender_address and
+                          other variables
   --spool-directory DIR   Exim's spool directory
   --queue-name NAME       the named queue that the message is in
-  --dkim-domain TEXT      and in the same way --dkim-selector, --dkim-private-key, --dkim-canon,
-                          --dkim-strict, --dkim-sign-headers, --dkim-hash, --dkim-identity,
-                          --dkim-timestamps, --dkim-legacy, --domainkeys-domain, --domainkeys-selector,
-                          --domainkeys-private-key, --domainkeys-canon, --domainkeys-sign-headers:
-                          instead of what the file says, an expansion string
+  --dkim-domain TEXT      an expansion string, instead of what the file says; in
+                          the same way --dkim-selector, --dkim-private-key,
+                          --dkim-canon, --dkim-strict, --dkim-sign-headers,
+                          --dkim-hash, --dkim-identity, --dkim-timestamps,
+                          --dkim-legacy, --domainkeys-domain,
+                          --domainkeys-selector, --domainkeys-private-key,
+                          --domainkeys-canon, --domainkeys-sign-headers
   --help, --version
 
-Exim expands its arguments before the filter sees them: an option that has a $ belongs into the file. Never pass
-$sender_address, $h_... or another tainted variable: Exim would bounce the message. The variables are there in the file.
+Exim expands its arguments before the filter sees them: an option that has a $
+belongs in the file. Never pass $sender_address, $h_... or another tainted
+variable: Exim would bounce the message. The variables are there in the file.
 
-Lines end in LF on both sides. Nothing is written before the signature exists. When the message cannot be signed it
-passes unchanged and unsigned, or, if dkim_strict expands to 1 or true, nothing is written and the status is 75.
+Lines end in LF on both sides. Nothing is written before the signature exists.
+When the message cannot be signed it passes unchanged and unsigned, or, if
+dkim_strict expands to 1 or true, nothing is written and the status is 75.
 
 Exit status (any but 0 makes Exim keep the message and try again later):
    0  the message was written, signed or, as the options want it, not
   64  the command line is wrong
-  75  it could not be signed and dkim_strict is true, or it could not be read or written
+  75  it could not be signed and dkim_strict is true, or not be read or written
   78  the configuration file is wrong
-What happened is in syslog (facility mail); on stderr only where that is a terminal or a file.
+What happened is in syslog (facility mail); on stderr only where that is a
+terminal or a file.
 """
 
 

@@ -49,11 +49,11 @@ Examples:
   exim-dkim exim-config > /tmp/exim-dkim-parts
   exim-dkim exim-config transport
   exim-dkim exim-config macros > /etc/exim4/conf.d/main/000_exim_dkim
-\b
-Parts: macros, lookup, rcpt, data, router, transport; without PART all of them. The parts
-use the macros; with --inline the paths stand in the text instead. Try the result before
-you trust it: exim -C FILE -bV
-\b
+
+Parts: macros, lookup, rcpt, data, router, transport; without PART all of them. The parts use the
+macros; with --inline the paths stand in the text instead. Try the result before you trust it: exim
+-C FILE -bV
+
 Exit status: 0 the text was printed; 2 wrong usage; 78 fault in the configuration file.
 """
 

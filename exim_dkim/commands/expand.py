@@ -30,7 +30,7 @@ Examples:
   exim-dkim expand --set dkim_domain=example.org --tainted \\
       '${lookup {$dkim_domain.pem} dsearch,ret=full {/etc/exim-dkim/keys}}'
   exim-dkim expand < strings
-\b
+
 Exit status: 0 every string was expanded; 1 one was not; 2 wrong usage; 78 fault in the
 configuration file.
 """

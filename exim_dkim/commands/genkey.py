@@ -22,12 +22,12 @@ MAX_BITS = 8192  # what verifiers take at most, this one included (dkim_verify_m
 _EPILOG = """\b
 Examples:
   exim-dkim genkey example.org mail2026
-  exim-dkim genkey example.org ed2026 --type ed25519 -o /etc/exim-dkim/keys/example.org.ed2026.pem
+  exim-dkim genkey example.org ed2026 --type ed25519 \\
+      -o /etc/exim-dkim/keys/example.org.ed2026.pem
   exim-dkim genkey example.org mail2026 --json | jq -r .record
   exim-dkim genkey example.org dk2026 --domainkeys --testing
-\b
-An existing file is never overwritten. Exit status: 0 the key was made; 1 it was not;
-2 wrong usage.
+
+An existing file is never overwritten. Exit status: 0 the key was made; 1 it was not; 2 wrong usage.
 """
 
 

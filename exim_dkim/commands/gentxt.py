@@ -21,11 +21,10 @@ _EPILOG = """\b
 Examples:
   gentxt key1 example.com
   exim-dkim gentxt key1 example.com --in-use
-\b
-The record serves DomainKeys and DKIM. It says t=y (testing) as it did in 2005: with
-that, receivers take a bad signature for none; print it without when signing works.
-Existing files are never overwritten. Exit status: 0 the key was made; 1 it was not;
-2 wrong usage.
+
+The record serves DomainKeys and DKIM. It says t=y (testing) as it did in 2005: with that, receivers
+take a bad signature for none; print it without when signing works. Existing files are never
+overwritten. Exit status: 0 the key was made; 1 it was not; 2 wrong usage.
 """
 
 

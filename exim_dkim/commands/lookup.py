@@ -70,15 +70,17 @@ Examples:
   exim-dkim lookup json message.eml | jq .
   exim-dkim lookup all example.org message.eml
   exim-dkim lookup spf --ip 192.0.2.1 --sender alice@example.org
-  exim-dkim lookup authres message.eml --ip 192.0.2.1 --sender alice@example.org
+  exim-dkim lookup authres message.eml --ip 192.0.2.1 --sender a@example.org
   exim-dkim lookup ping
   exim-dkim lookup --socket inet:127.0.0.1:8892 version
-  exim-dkim lookup why dkim example.org /var/spool/exim4/input/1xUw9H-00013Q-2i-H
-\b
-Queries: dkim KEY, domainkeys KEY, spf [helo], senderid [pra|mfrom], authres [METHOD]...,
-forged, foreign, all [KEY], json [KEY], ping, version, stats. `why` before dkim, domainkeys,
-spf or senderid tells the reason, `smtp` before spf or senderid the text for an SMTP reply.
-KEY is a domain or an identity (user@domain).
+  exim-dkim lookup why dkim example.org \\
+      /var/spool/exim4/input/1xUw9H-00013Q-2i-H
+
+Queries: dkim KEY, domainkeys KEY, spf [helo], senderid [pra|mfrom], authres [METHOD]..., forged,
+foreign, all [KEY], json [KEY], ping, version, stats. `why` before dkim, domainkeys, spf or senderid
+tells the reason, `smtp` before spf or senderid the text for an SMTP reply. KEY is a domain or an
+identity (user@domain).
+
 \b
 Exit status, by the word that the reply is, or with `why` begins with:
   0   good or pass, or any reply that is not a verdict

@@ -20,6 +20,7 @@ _EPILOG = """\b
 Examples:
   exim-dkim milter --check
   exim-dkim milter --foreground --config /etc/exim-dkim/milter.conf
+
 \b
 A configuration file:
   user = exim-dkim
@@ -31,15 +32,14 @@ A configuration file:
     milter_domains = example.org
     dkim_selector = mail2026
     dkim_private_key = /etc/exim-dkim/keys/mail2026.pem
-\b
-Each profile is a filter: those that milter_filters names, or else those called
-sid-filter, dk-filter and dkim-filter; without any, the main part is one. It never forks:
-leave that to systemd (Type=notify; socket activation works, FileDescriptorName= tells
-which filter a socket is for) or to the shell. SIGHUP reads the configuration again,
-SIGTERM finishes what has begun and ends.
-\b
-Exit status: 0 ended by SIGTERM or SIGINT, or the configuration is right (--check);
-1 it could not start: the message says why; 2 wrong usage; 78 fault in the configuration.
+
+Each profile is a filter: those that milter_filters names, or else those called sid-filter,
+dk-filter and dkim-filter; without any, the main part is one. It never forks: leave that to systemd
+(Type=notify; socket activation works, FileDescriptorName= tells which filter a socket is for) or to
+the shell. SIGHUP reads the configuration again, SIGTERM finishes what has begun and ends.
+
+Exit status: 0 ended by SIGTERM or SIGINT, or the configuration is right (--check); 1 it could not
+start: the message says why; 2 wrong usage; 78 fault in the configuration.
 """
 
 

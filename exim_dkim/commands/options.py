@@ -17,13 +17,12 @@ Examples:
   exim-dkim options
   exim-dkim options dkim_domain dkim_selector --message mail.eml
   exim-dkim options --profile newsletter --only-set
-\b
-The output can stand in a configuration file, but for options marked hide, whose
-values are not shown. With --message, a line that begins with -> follows each option
-that is expanded.
-\b
-Exit status: 0 all is well; 1 an option could not be expanded; 2 wrong usage; 78 fault
-in the configuration file.
+
+The output can stand in a configuration file, but for options marked hide, whose values are not
+shown. With --message, a line that begins with -> follows each option that is expanded.
+
+Exit status: 0 all is well; 1 an option could not be expanded; 2 wrong usage; 78 fault in the
+configuration file.
 """
 
 

@@ -39,14 +39,16 @@ SUBCOMMANDS = {
 
 _EPILOG = """\b
 Start on a new host with:
-  exim-dkim genkey example.org mail2026 -o /etc/exim-dkim/keys/example.org.mail2026.pem
-  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.mail2026.pem
+  exim-dkim genkey example.org mail2026 \\
+      -o /etc/exim-dkim/keys/example.org.mail2026.pem
+  exim-dkim testkey example.org mail2026 \\
+      --key /etc/exim-dkim/keys/example.org.mail2026.pem
   exim-dkim exim-config
   exim-dkim check
-\b
-Exit status of every command: 0 all is well, 1 it is not (see the command), 2 wrong
-usage, 70 internal error, 75 temporary trouble, 78 fault in the configuration file.
-Set EXIM_DKIM_DEBUG=1 to see tracebacks, NO_COLOR=1 to see no colours.
+
+Exit status of every command: 0 all is well, 1 it is not (see the command), 2 wrong usage, 70
+internal error, 75 temporary trouble, 78 fault in the configuration file. Set EXIM_DKIM_DEBUG=1 to
+see tracebacks, NO_COLOR=1 to see no colours.
 """
 
 
@@ -58,8 +60,13 @@ class LazyGroup(click.Group):
         return list(SUBCOMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of one subcommand; None for an unknown name."""
+        """Import the module of one subcommand; None, or a usage error, for an unknown name."""
         if cmd_name not in SUBCOMMANDS:
+            from difflib import get_close_matches
+
+            close = get_close_matches(cmd_name[:100], SUBCOMMANDS, 1)
+            if close and not ctx.resilient_parsing:
+                ctx.fail(f"No such command {cmd_name!r}. Did you mean {close[0]!r}?")
             return None
         module = importlib.import_module(f"exim_dkim.commands.{SUBCOMMANDS[cmd_name][0]}")
         command = module.command

@@ -42,13 +42,15 @@ Examples:
   exim-dkim senderid message.eml --ip 192.0.2.1 --scope pra --scope mfrom \\
       --sender alice@example.org --helo mail.example.org
   exim-dkim senderid --spool 1xUw9H-00013Q-2i --trace
-  exim-dkim senderid message.eml --ip 192.0.2.1 --record "v=spf1 mx -all" --record "spf2.0/pra ?all"
-  exim-dkim senderid message.eml --ip 192.0.2.1 --dns-zone example.org.zone --json
-\b
-Off a terminal each line has eight fields, separated by TABs: result, scope, the header
-field that says who is responsible (with mfrom: -), the address, mechanism that matched,
-DNS look-ups counted by RFC 7208, reason, explanation of the domain; - stands for nothing.
-With --trace lines of four fields follow: dns, name, type, answer.
+  exim-dkim senderid message.eml --ip 192.0.2.1 \\
+      --record "v=spf1 mx -all" --record "spf2.0/pra ?all"
+  exim-dkim senderid message.eml --ip 192.0.2.1 --dns-zone zone --json
+
+Off a terminal each line has eight fields, separated by TABs: result, scope, the header field that
+says who is responsible (with mfrom: -), the address, mechanism that matched, DNS look-ups counted
+by RFC 7208, reason, explanation of the domain; - stands for nothing. With --trace lines of four
+fields follow: dns, name, type, answer.
+
 \b
 Exit status, by the last line:
   0   pass

@@ -14,14 +14,13 @@ Examples:
   exim-dkim serve
   exim-dkim serve --config ./test.conf --foreground
   exim-dkim serve -D ZONE=/tmp/zone --config ./test.conf &
-\b
-It never forks: leave that to systemd (Type=notify; socket activation works) or to the
-shell. SIGHUP reads the configuration again, and keeps the old one when the new one is
-wrong; SIGTERM finishes what has begun and ends. It logs to syslog (facility mail), or
-where log_destination says.
-\b
-Exit status: 0 ended by SIGTERM or SIGINT; 1 it could not start: the message says why;
-2 wrong usage; 78 fault in the configuration file.
+
+It never forks: leave that to systemd (Type=notify; socket activation works) or to the shell. SIGHUP
+reads the configuration again, and keeps the old one when the new one is wrong; SIGTERM finishes
+what has begun and ends. It logs to syslog (facility mail), or where log_destination says.
+
+Exit status: 0 ended by SIGTERM or SIGINT; 1 it could not start: the message says why; 2 wrong
+usage; 78 fault in the configuration file.
 """
 
 

@@ -40,17 +40,17 @@ _FIRST_LINE: Final = 1 << 20
 
 _EPILOG = """\b
 Examples:
-  exim-dkim sign --domain example.org --selector mail2026 --key /etc/keys/mail.pem mail.eml
-  exim-dkim sign mail.eml > signed.eml              (options from the configuration file)
+  exim-dkim sign --domain example.org --selector s --key mail.pem mail.eml
+  exim-dkim sign mail.eml > signed.eml    (options of the configuration file)
   exim-dkim sign - < mail.eml | exim-dkim verify -
-  exim-dkim sign --method both --domain example.org --selector s --key rsa.pem mail.eml
-\b
-Line ends stay as they are; a file with LF is signed as it will be sent, with CRLF.
-Options given here replace those of the configuration file. Nothing is written unless
-the message was signed.
-\b
-Exit status: 0 signed; 1 not signed, with the reason; 2 wrong usage; 78 fault in the
-configuration file.
+  exim-dkim sign --method both --domain example.org --selector s \\
+      --key rsa.pem mail.eml
+
+Line ends stay as they are; a file with LF is signed as it will be sent, with CRLF. Options given
+here replace those of the configuration file. Nothing is written unless the message was signed.
+
+Exit status: 0 signed; 1 not signed, with the reason; 2 wrong usage; 78 fault in the configuration
+file.
 """
 
 

@@ -40,21 +40,23 @@ WINDOW = 32
 
 _EPILOG = """\b
 Examples:
-  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --helo mail.example.org
+  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org \\
+      --helo mail.example.org
   exim-dkim spf --ip 2001:db8::25 --sender alice@example.org --trace
   exim-dkim spf --ip 192.0.2.1 --helo mail.example.org
-  exim-dkim spf --file clients      (192.0.2.1 <alice@example.org> mail.example.org)
-  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --record "v=spf1 mx -all"
-  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --dns-zone example.org.zone
+  exim-dkim spf --file clients    (lines: 192.0.2.1 <a@example.org> HELO)
+  exim-dkim spf --ip 192.0.2.1 --sender a@example.org --record "v=spf1 mx"
+  exim-dkim spf --ip 192.0.2.1 --sender alice@example.org --dns-zone zone
+
+Off a terminal each line has seven fields, separated by TABs: result, identity, domain, mechanism
+that matched, DNS look-ups counted by RFC 7208, reason, explanation of the domain; - stands for
+nothing. There is a line for helo, if it was given, then one for mailfrom. With --trace lines of
+four fields follow: dns, name, type, answer. With --file there is an eighth field, the line that was
+read.
+
 \b
-Off a terminal each line has seven fields, separated by TABs: result, identity, domain,
-mechanism that matched, DNS look-ups counted by RFC 7208, reason, explanation of the
-domain; - stands for nothing. There is a line for helo, if it was given, then one for
-mailfrom. With --trace lines of four fields follow: dns, name, type, answer. With --file
-there is an eighth field, the line that was read.
-\b
-Exit status, by the mailfrom identity where it was judged; with --file the first of 1, 75,
-3 and 0 that a line comes to:
+Exit status, by the mailfrom identity where it was judged; with --file
+the first of 1, 75, 3 and 0 that a line comes to:
   0   pass
   1   fail, softfail, neutral or permerror
   2   wrong usage

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
-  exim-dkim testkey example.org mail2026 --key /etc/exim-dkim/keys/example.org.mail2026.pem
-  exim-dkim testkey example.org       (selector and key from the configuration)
-  exim-dkim testkey                   (every domain that the configuration tells of)
+  exim-dkim testkey example.org mail2026 \\
+      --key /etc/exim-dkim/keys/example.org.mail2026.pem
+  exim-dkim testkey example.org    (selector and key from the configuration)
+  exim-dkim testkey                (every domain of the configuration)
   exim-dkim testkey example.org mail2026 --key new.pem --dns-server 192.0.2.53
-  exim-dkim testkey example.org mail2026 --key new.pem --dns-zone example.org.zone
-\b
+  exim-dkim testkey example.org mail2026 --key new.pem --dns-zone zone
+
 When a record is missing or wrong, the right one is printed, ready to publish.
+
 \b
 Exit status:
-  0   every key matches its record (there may be warnings: t=y, a small key ...)
+  0   every key matches its record (perhaps with warnings: t=y, a small key)
   1   one does not: mismatch, not published, revoked, unusable record or key
   2   wrong usage
   75  none of these, but DNS did not answer: try again later

@@ -60,18 +60,19 @@ Examples:
   exim -Mvc 1xUw9H-00013Q-2i | exim-dkim verify - --json
   exim-dkim verify message.eml --ip 192.0.2.1 --sender alice@example.org
   exim-dkim verify old.mbox --now 1751360400 --dns-zone keys.zone
-\b
-Off a terminal each line has five fields, separated by TABs: result, message, d=, s=,
-reason. The result is good, bad, defer, unsigned or error; a line stands for one signature,
-or for a message that has none. With --ip lines for SPF and Sender ID follow, whose results
-are words of RFC 8601, with domainkeys_verify those of DomainKeys; their reasons begin with
-the method. With --json there is one object a message.
-\b
-A file with LF line ends is read as Exim's own files are (LF becomes CRLF); one with CRLF
-is taken as it is.
+
+Off a terminal each line has five fields, separated by TABs: result, message, d=, s=, reason. The
+result is good, bad, defer, unsigned or error; a line stands for one signature, or for a message
+that has none. With --ip lines for SPF and Sender ID follow, whose results are words of RFC 8601,
+with domainkeys_verify those of DomainKeys; their reasons begin with the method. With --json there
+is one object a message.
+
+A file with LF line ends is read as Exim's own files are (LF becomes CRLF); one with CRLF is taken
+as it is.
+
 \b
 Exit status:
-  0   every message is good: one of its DKIM signatures (for the key, with --key) verifies
+  0   every message is good: one of its DKIM signatures (for KEY) verifies
   1   a message is bad or unsigned, or could not be read
   2   wrong usage
   75  none of these, but the result of a message is defer: try again later

@@ -46,6 +46,10 @@ def test_the_options_are_those_of_the_file_and_the_help_names_them() -> None:
         assert "--" + name.replace("_", "-") in HELP
 
 
+def test_help_fits_on_a_terminal() -> None:
+    assert max(map(len, HELP.splitlines())) <= 80
+
+
 @given(st.lists(st.text(max_size=8) | st.sampled_from(["--config", "-D", "--dkim-hash", "--message-id=x"])))
 def test_any_words(words: list[str]) -> None:
     """Returns arguments, or raises UsageError."""

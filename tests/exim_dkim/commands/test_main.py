@@ -15,6 +15,7 @@ from exim_dkim.commands import main as main_module
 from exim_dkim.commands import program
 from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.main import run, version_line
+from exim_dkim.commands.program import SUBCOMMANDS
 from tests.support.cli import MESSAGE, make_material, run_cli
 from tests.support.processes import give, shared_directory, wait_until
 
@@ -59,6 +60,21 @@ def test_usage_errors() -> None:
     done = start("nonsense")
     assert (done.returncode, done.stdout) == (2, "")
     assert "No such command 'nonsense'" in done.stderr
+
+
+def test_a_command_that_is_misspelt() -> None:
+    result = run_cli("verfy", "message")
+    assert result.exit_code == 2
+    assert "No such command 'verfy'. Did you mean 'verify'?" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["", *SUBCOMMANDS])
+def test_help_fits_on_a_terminal(name: str) -> None:
+    """Lines of at most 80 characters, and no control characters."""
+    result = run_cli(*filter(None, [name]), "--help")
+    lines = result.stdout.splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if len(line) > 80 or not line.isprintable()] == []
 
 
 class TestWall:
