@@ -43,11 +43,14 @@ class ForcedFailure(ExpansionError):
 
 
 class ConfigurationError(EximDkimError):
-    """A fault of the control-style file, with its place: `file` and `line` (1-based; 0 when there is none)."""
+    """A fault of the control-style file, with its place: `file` and `line` (1-based; 0 when there is none).
+
+    The text is `file:line: message`, on one line.
+    """
 
     def __init__(self, message: str, file: str = "", line: int = 0) -> None:
-        place = f" in line {line} of {file}" if file and line else f" in {file}" if file else ""
-        super().__init__(f"configuration error{place}:\n  {message}")
+        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(place + message)
         self.message = message
         self.file = file
         self.line = line

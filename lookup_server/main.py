@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from exim_dkim.config.settings import Settings
 from exim_dkim.spf import preload as preload_spf
 from exim_dkim.system.files import read_configuration
-from exim_dkim.system.listeners import Listener, close_listeners, open_listeners
-from exim_dkim.system.logs import configure_log
+from exim_dkim.system.listeners import Listener, check_lookup_sockets, close_listeners, open_listeners
+from exim_dkim.system.logs import check_log, configure_log
 from exim_dkim.system.pidfile import remove_pid_file, write_pid_file
 from exim_dkim.system.preload import preload
 from exim_dkim.system.privileges import drop_privileges, wanted_account
-from lookup_server.server import Server
+from lookup_server.server import Server, make_service
 
 
 def run(settings_path: str | None, macros: Mapping[str, str] | None = None, foreground: bool = False) -> int:
@@ -42,6 +42,13 @@ def run(settings_path: str | None, macros: Mapping[str, str] | None = None, fore
         close_listeners(listeners)
         remove_pid_file(settings)
     return 0
+
+
+def check(settings: Settings) -> None:
+    """What a start would refuse, as far as that shows without opening sockets: `ConfigurationError`."""
+    check_log(settings)
+    check_lookup_sockets(settings)
+    make_service(settings)
 
 
 async def _serve(settings: Settings, read: Callable[[], Settings], listeners: list[Listener]) -> None:

@@ -54,8 +54,8 @@ class Server:
 
     def _configure(self, settings: Settings) -> None:
         """Takes on a configuration, or raises and keeps the old one."""
-        _check_limits(settings)
-        self.service = Service(settings, open_resolver(settings))
+        self.service = make_service(settings)
+        _warn_of_patience(settings)
         self.max_request = settings.size("lookup_max_request")
         self.max_held = HELD_REQUESTS * self.max_request
         self.max_connections = settings.integer("lookup_max_connections")
@@ -137,13 +137,21 @@ class Server:
         await asyncio.sleep(DRAIN_BACKLOG)
 
 
-def _check_limits(settings: Settings) -> None:
-    """`ConfigurationError` for limits that nothing could be served within."""
+def make_service(settings: Settings) -> Service:
+    """What answers by these settings; `ConfigurationError` for options without sense."""
     least = {"lookup_timeout": 1, "lookup_request_timeout": 1, "lookup_max_connections": 1, "lookup_max_request": 1024}
     for name, minimum in least.items():
         read = {"time": settings.seconds, "size": settings.size}.get(OPTIONS[name].type, settings.integer)
         if read(name) < minimum:
             raise ConfigurationError(f"{name} must be at least {minimum}", *settings.place(name))
+    for spool in settings.items("lookup_spool_directories"):
+        if not spool.startswith("/"):
+            text = f"lookup_spool_directories: {spool!r} is not an absolute path, as Exim's spool_directory is"
+            raise ConfigurationError(text, *settings.place("lookup_spool_directories"))
+    return Service(settings, open_resolver(settings))
+
+
+def _warn_of_patience(settings: Settings) -> None:
     if settings.seconds("lookup_timeout") >= EXIM_PATIENCE:
         log.warning(
             "lookup_timeout is %s: Exim gives up after %ds by default", settings.shown("lookup_timeout"), EXIM_PATIENCE

@@ -79,7 +79,7 @@ def start(read: Read, *, name: str, foreground: bool, warnings: Sequence[str] = 
     except EximDkimError as error:
         if starter is None:
             raise
-        starter.tell_failure(describe(error), 78 if isinstance(error, ConfigurationError) else 1)
+        starter.tell_failure(str(error), 78 if isinstance(error, ConfigurationError) else 1)
         return 1
     finally:
         close_listeners([listener for _, listener in services])
@@ -102,14 +102,6 @@ def check(programme: Programme) -> list[str]:
     elif os.geteuid() == 0:
         warnings.append("no user is set; set user = NAME (-u), or start it as a user of its own")
     return warnings
-
-
-def describe(error: EximDkimError) -> str:
-    """An error in the shape `file:line: what is wrong`."""
-    if not isinstance(error, ConfigurationError):
-        return str(error)
-    place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: " if error.file else ""
-    return place + error.message
 
 
 def _account(settings: Settings, root: bool) -> Account | None:
@@ -187,7 +179,7 @@ def _serve(
             keys = {name: each.configuration.keys for name, each in filters.items()}
             fresh = make_filters(read(keys))
         except EximDkimError as error:
-            log.error("the old configuration stays: %s", describe(error))
+            log.error("the old configuration stays: %s", error)
             return
         filters.update((name, each) for name, each in fresh.items() if name in filters)
         for service in services:

@@ -46,9 +46,7 @@ def run_program(program: Program, arguments: Sequence[str]) -> int:
     except UsageError as error:
         return _complain(program, f"{error}\nTry '{program.name} --help'.", USAGE)
     except ConfigurationError as error:
-        from milter_server.main import describe
-
-        return _complain(program, describe(error), CONFIGURATION)
+        return _complain(program, str(error), CONFIGURATION)
     except EximDkimError as error:
         return _complain(program, str(error), FAILED)
 

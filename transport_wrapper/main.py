@@ -87,7 +87,7 @@ def _filter(arguments: Arguments, quiet: bool) -> int:
     try:
         report = Filter(arguments).run(0, 1)
     except ConfigurationError as error:
-        return _end(EX_CONFIG, str(error).replace("\n", ""), quiet)
+        return _end(EX_CONFIG, f"configuration error: {error}", quiet)
     except FilterError as error:
         return _end(EX_TEMPFAIL, str(error), quiet)
     for line in report:

@@ -7,13 +7,12 @@ import stat
 
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.system.access import EXECUTE, WRITE, Barrier, User, may
-from exim_dkim.system.permissions import group_name, owner_of
+from exim_dkim.system.permissions import HOMES, group_name, owner_of
 
 ELSEWHERE = """\
 Install exim-dkim where everybody may go, and use the filter from there, for example:
   python3 -m venv /opt/exim-dkim && /opt/exim-dkim/bin/pip install exim-dkim"""
 
-_HOMES = ("/root", "/home")
 _VERBS = {4: "read", 2: "write", 1: "execute"}
 
 
@@ -37,7 +36,7 @@ def _verbs(wanted: int) -> str:
 
 def _remedy(barrier: Barrier, user: User, private: bool) -> str:
     place = shlex.quote(barrier.place)
-    if barrier.is_directory and barrier.place.startswith(_HOMES):
+    if barrier.is_directory and barrier.place.startswith(HOMES):
         return ELSEWHERE if not private else f"Keep it elsewhere: {user.name} should not need to enter {place}."
     letters = "".join(letter for bit, letter in ((4, "r"), (2, "w"), (1, "x")) if barrier.wanted & bit)
     if private or barrier.wanted & WRITE:

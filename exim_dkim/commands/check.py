@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -30,7 +30,6 @@ from exim_dkim.commands.check_socket import check_sockets
 from exim_dkim.commands.configured import load_settings
 from exim_dkim.commands.configured_keys import missing_options, signing_domains
 from exim_dkim.commands.exim_user import EximUser, find_exim_user
-from exim_dkim.commands.failure import configuration_text
 from exim_dkim.commands.findings import Finding, Level, show_findings, status_of
 from exim_dkim.commands.installation import find_filter
 from exim_dkim.commands.output import say
@@ -39,19 +38,16 @@ from exim_dkim.names import Domain
 from exim_dkim.system.access import READ, User, check_access
 from exim_dkim.system.authenticate import policies
 
-if TYPE_CHECKING:
-    pass
-
 _EPILOG = """\b
 Examples:
   exim-dkim check
   exim-dkim check --domain example.org --dns
   exim-dkim check --config ./new.conf --exim-user Debian-exim
-\b
+
 Each line begins with ok, warn, fail or defer; below it stands what to do.
-\b
-Exit status: 0 nothing is wrong (there may be warnings); 1 something is; 2 wrong usage;
-75 nothing is wrong, but DNS did not answer (--dns).
+
+Exit status: 0 nothing is wrong (there may be warnings); 1 something is; 2 wrong usage; 75 nothing
+is wrong, but DNS did not answer (--dns).
 """
 
 
@@ -136,7 +132,7 @@ def _findings(host: Host, found: EximUser | None, macros: dict[str, str]) -> Ite
         policies(settings)
     except ConfigurationError as error:
         remedy = "" if os.path.exists(host.file) else "Write it, or name another: exim-dkim check --config FILE"
-        yield Finding(Level.FAIL, f"configuration: {configuration_text(error)}", remedy)
+        yield Finding(Level.FAIL, f"configuration: {error}", remedy)
         return
     yield from _check_configuration(host)
     if host.message:

@@ -1,4 +1,4 @@
-"""Can the look-up server do its work as the user that it runs as: read its configuration and Exim's spool?"""
+"""Would the look-up server start, and can its user read what it needs: its configuration and Exim's spool?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.findings import Finding, Level
+from exim_dkim.errors import ConfigurationError
 from exim_dkim.system.access import EXECUTE, READ, User, find_barrier, named_user
 from exim_dkim.system.permissions import group_name, owner_of
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def check_server(settings: Settings) -> Iterator[Finding]:
-    """Findings about the server's user: the one of the option, or the owner of the socket that is there."""
+    """Findings about the server's options, and its user: that of the option, or the owner of the socket."""
+    from lookup_server.main import check
+
+    try:
+        check(settings)
+    except ConfigurationError as error:
+        yield Finding(Level.FAIL, f"the server would not start: {error}")
     name = settings.string("user")
     user = named_user(name, settings.string("group")) if name else _socket_owner(settings)
     if user is None:
@@ -44,23 +51,36 @@ def _socket_owner(settings: Settings) -> User | None:
 
 
 def _check_spools(settings: Settings, user: User) -> Iterator[Finding]:
-    for spool in settings.items("lookup_spool_directories"):
-        inputs = os.path.join(spool, "input")
-        barrier = find_barrier(inputs, user, EXECUTE)
-        if barrier is not None and barrier.status is None:
-            continue  # the other distribution's place, or Exim has not run yet
-        if barrier is None:
-            status = os.stat(inputs)
-            # Message files have the directory's owner and group, and mode 0640.
-            if user.uid in (0, status.st_uid) or status.st_gid in (user.gid, *user.groups):
-                yield Finding(Level.OK, f"server: user {user.name} may read messages in {inputs}")
-                continue
-            text = f"server: user {user.name} is not in the group of Exim's messages ({inputs}: {owner_of(status)})"
-            yield Finding(Level.FAIL, text, _join_group(user, status.st_gid))
-            continue
-        assert barrier.status is not None
-        finding = refusal(barrier, user, "server: messages in Exim's spool", private=True)
-        yield finding._replace(remedy=_join_group(user, barrier.status.st_gid))
+    findings = [
+        finding for spool in settings.items("lookup_spool_directories") for finding in _check_spool(spool, user)
+    ]
+    if not findings:
+        spools = settings.string("lookup_spool_directories")
+        yield Finding(
+            Level.WARN,
+            f"server: none of lookup_spool_directories is there ({spools})",
+            "Set it to what exim -bP spool_directory prints, if this host runs Exim (and Exim has run).",
+        )
+    yield from findings
+
+
+def _check_spool(spool: str, user: User) -> Iterator[Finding]:
+    inputs = os.path.join(spool, "input")
+    barrier = find_barrier(inputs, user, EXECUTE)
+    if barrier is not None and barrier.status is None:
+        return  # the other distribution's place, or Exim has not run yet
+    if barrier is None:
+        status = os.stat(inputs)
+        # Message files have the directory's owner and group, and mode 0640.
+        if user.uid in (0, status.st_uid) or status.st_gid in (user.gid, *user.groups):
+            yield Finding(Level.OK, f"server: user {user.name} may read messages in {inputs}")
+            return
+        text = f"server: user {user.name} is not in the group of Exim's messages ({inputs}: {owner_of(status)})"
+        yield Finding(Level.FAIL, text, _join_group(user, status.st_gid))
+        return
+    assert barrier.status is not None
+    finding = refusal(barrier, user, "server: messages in Exim's spool", private=True)
+    yield finding._replace(remedy=_join_group(user, barrier.status.st_gid))
 
 
 def _join_group(user: User, gid: int) -> str:

@@ -43,7 +43,7 @@ def failure_of(error: Exception) -> Failure:
     """The failure to show for any exception."""
     match error:
         case ConfigurationError():
-            return Failure(configuration_text(error), ExitStatus.CONFIGURATION)
+            return Failure(str(error), ExitStatus.CONFIGURATION)
         case ParseError():
             return Failure(error.pointed())
         case EximDkimError():
@@ -55,12 +55,6 @@ def failure_of(error: Exception) -> Failure:
         f"{DEBUG_VARIABLE}=1 and report what it prints",
         ExitStatus.INTERNAL,
     )
-
-
-def configuration_text(error: ConfigurationError) -> str:
-    """`file:line: message` of a fault in the configuration file."""
-    place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: " if error.file else ""
-    return place + error.message
 
 
 def os_error_text(error: OSError) -> str:

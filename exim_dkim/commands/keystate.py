@@ -72,6 +72,9 @@ def _judge_record(named: NamedKey, text: bytes) -> list[Finding]:
         record = parse_key_record(text)
     except ParseError as error:
         return [Finding(Level.FAIL, f"{name}: not a key record: {error.message}", publish)]
+    if record.revoked:
+        remedy = f"A revoked key must not come back; make another: exim-dkim genkey {named.domain} NEW-SELECTOR"
+        return [Finding(Level.FAIL, f"{name}: the published key is revoked (p= is empty)", remedy)]
     fault = _record_fault(named, record)
     if fault:
         return [Finding(Level.FAIL, f"{name}: {fault}", publish)]
@@ -83,8 +86,6 @@ def _record_fault(named: NamedKey, record: KeyRecord) -> str:
     """What keeps the record from fitting the key; empty when it fits."""
     if not record.version_known:
         return "the record has an unknown version; it must begin with v=DKIM1"
-    if record.revoked:
-        return "the published key is revoked (p= is empty); make a new key under a new selector"
     if record.type != named.key.type:
         return f"the published key is of type {record.type[:40]}, the private key of type {named.key.type}"
     try:

@@ -26,6 +26,7 @@ _NAMED_LIST = lazy_pattern(rb"(domain|host|address|localpart)list(?:_cache)?\s+(
 _BEGIN = lazy_pattern(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
 _PROFILE = lazy_pattern(rb"([a-z][A-Za-z0-9_.-]*)\s*:\s*(.*)", re.DOTALL)
 _TRAP = lazy_pattern(rb"([A-Z][A-Za-z0-9_]*)\s*=")
+_BUILT_IN = lazy_pattern(rb"\b_DKIM_\w*")
 _MACRO_NAME = lazy_pattern(r"[A-Z][A-Za-z0-9_]*\Z")
 
 _SIGNED_FIELDS: Final = DEFAULT_SIGN_HEADERS.replace("=", "").replace("+", "").encode()
@@ -135,10 +136,19 @@ class _Taken:
             )
         if option.name in self.target:
             raise ConfigurationError(f'"{option.name}" option set for the second time')
+        _refuse_unknown_macro(name, match[2])
         value = (
             _negated(name, option, match[2]) if negated else parse_value(option, _right_side(name, option, match[2]))
         )
         self.target[option.name] = Setting(value, line.file, line.number, hidden)
+
+
+def _refuse_unknown_macro(name: str, text: bytes) -> None:
+    """A misspelt `_DKIM_…`, which no macro has replaced, would be taken for a header field that is never there."""
+    unknown = _BUILT_IN.search(text) if name.endswith("sign_headers") else None
+    if unknown is not None:
+        known = ", ".join(macro.decode() for macro in BUILT_IN_MACROS)
+        raise ConfigurationError(f"{name}: there is no macro {printable(unknown[0])}; there are: {known}")
 
 
 def _find(name: str) -> tuple[Option, bool]:

@@ -94,7 +94,7 @@ class Settings:
             return parse_template(text) if text else None
         except ExpansionError as error:
             setting = self._set.get(name, Setting(b"", "", 0))
-            message = f"failed to expand {name}: {error.message}"
+            message = f"failed to expand {name}: {error.message}".replace("\n ", "; ")  # Exim makes two lines of one
             raise ConfigurationError(message, setting.file, setting.line) from error
 
     def is_set(self, name: str) -> bool:

@@ -22,6 +22,7 @@ import dns.rcode
 import dns.rdatatype
 from dns.message import QueryMessage, make_query
 
+from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import fold_name
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.system.answercache import AnswerCache
@@ -244,4 +245,8 @@ def open_resolver(settings: Settings) -> Resolver:
         settings.seconds("dns_cache_max_ttl"),
         settings.seconds("dns_cache_negative_ttl"),
     )
-    return DnsResolver(parse_nameservers(items) if items else (), settings.seconds("dns_timeout"), cache)
+    try:
+        servers = parse_nameservers(items) if items else ()
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, *settings.place("dns_nameservers")) from None
+    return DnsResolver(servers, settings.seconds("dns_timeout"), cache)

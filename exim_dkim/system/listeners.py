@@ -70,9 +70,16 @@ class Wanted(NamedTuple):
 
 def open_listeners(settings: Settings, account: Account | None, environ: MutableMapping[str, str]) -> list[Listener]:
     """The look-up server's sockets; `ConfigurationError` when one cannot be had."""
-    listeners = inherited_listeners(environ)
-    wanted = Wanted(settings, LOOKUP, settings.items(LOOKUP.listen), parse_address)
-    return listeners or listen(wanted, account)
+    return inherited_listeners(environ) or listen(_lookup_sockets(settings), account)
+
+
+def check_lookup_sockets(settings: Settings) -> None:
+    """`ConfigurationError` for options of the look-up server's sockets that cannot be right. Opens nothing."""
+    check_wanted(_lookup_sockets(settings))
+
+
+def _lookup_sockets(settings: Settings) -> Wanted:
+    return Wanted(settings, LOOKUP, settings.items(LOOKUP.listen), parse_address)
 
 
 def listen(wanted: Wanted, account: Account | None) -> list[Listener]:

@@ -79,15 +79,22 @@ def _connect_syslog() -> socket.socket:
     return syslog
 
 
-def configure_log(settings: Settings, foreground: bool, logger: str, level: int = logging.INFO) -> None:
-    """Directs a logger as the options say; to standard error in the foreground. `ConfigurationError`."""
-    log = logging.getLogger(logger)
+def check_log(settings: Settings) -> tuple[str, str]:
+    """The options `log_destination` and `syslog_facility`; `ConfigurationError` when they make no sense."""
     destination = settings.string("log_destination")
     if destination not in ("syslog", "stderr"):
         raise ConfigurationError("log_destination: want syslog or stderr", *settings.place("log_destination"))
     facility = settings.string("syslog_facility")
     if facility not in SysLogHandler.facility_names:
-        raise ConfigurationError(f"syslog_facility: {facility!r} is unknown", *settings.place("syslog_facility"))
+        text = f"syslog_facility: {facility!r} is unknown; take mail, daemon, local0 ... local7 or another of syslog(3)"
+        raise ConfigurationError(text, *settings.place("syslog_facility"))
+    return destination, facility
+
+
+def configure_log(settings: Settings, foreground: bool, logger: str, level: int = logging.INFO) -> None:
+    """Directs a logger as the options say; to standard error in the foreground. `ConfigurationError`."""
+    log = logging.getLogger(logger)
+    destination, facility = check_log(settings)
     trouble = ""
     handler = _stderr()
     if destination == "syslog" and not foreground:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from typing import Final
+
+HOMES: Final = ("/root", "/home")
+"""Directories of people, which nobody should open to a mail server."""
 
 
 def explain_refusal(path: str) -> tuple[str, str]:
@@ -17,6 +21,8 @@ def explain_refusal(path: str) -> tuple[str, str]:
         return f" for user {user}", ""
     mode = stat.S_IMODE(status.st_mode)
     subject = "" if place == path else f"{place} has "
+    if place != path and place.startswith(HOMES):
+        return f" for user {user} ({subject}mode {mode:04o}, owner {owner_of(status)}); keep the file elsewhere", ""
     wanted = "g+x" if stat.S_ISDIR(status.st_mode) else "g+r"
     quoted = shlex.quote(place)
     advice = f"chgrp {group} {quoted} && chmod {wanted} {quoted}"

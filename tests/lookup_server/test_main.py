@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -137,7 +138,7 @@ def test_sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing(conf
         status, log = server.end()
     assert status == 0
     assert "configuration read again" in log
-    assert "the old configuration stays: configuration error in line" in log
+    assert re.search(r"the old configuration stays: \S+:\d+: ", log)
 
 
 def test_socket_activation(configuration: Path) -> None:

@@ -100,6 +100,47 @@ def test_signing_that_fails_open(site: Site) -> None:
     assert "warn   signing: dkim_strict is not set" in site.check()[1]
 
 
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("dns_nameservers = ns.example.org", "dns_nameservers: 'ns.example.org' is not an address"),
+        ("lookup_methods = dkim : spff", "lookup_methods: 'spff' is no method"),
+        ("syslog_facility = mai", "syslog_facility: 'mai' is unknown"),
+        ("log_destination = file", "log_destination: want syslog or stderr"),
+        ("lookup_socket_owner = no-such-user", "lookup_socket_owner: there is no user no-such-user"),
+        ("lookup_request_timeout = 0s", "lookup_request_timeout must be at least 1"),
+        ("lookup_max_request = 10", "lookup_max_request must be at least 1024"),
+    ],
+)
+def test_what_the_server_would_refuse(site: Site, option: str, text: str) -> None:
+    assert "would not start" not in site.check()[1]
+    site.configure(option + "\n")
+    status, shown = site.check()
+    assert status == 1
+    assert f"fail   the server would not start: {site.config}:7: {text}" in shown
+
+
+def test_spools_with_relative_names(site: Site) -> None:
+    site.config.write_text("lookup_spool_directories = var/spool\n")
+    assert ":1: lookup_spool_directories: 'var/spool' is not an absolute path" in site.check()[1]
+
+
+def test_sockets_that_are_none(site: Site) -> None:
+    site.config.write_text("lookup_listen = 127.0.0.1:8892\n")
+    shown = site.check()[1]
+    assert f"the server would not start: {site.config}:1: lookup_listen: 127.0.0.1: a socket is /PATH, inet:" in shown
+
+
+def test_a_zone_file_that_is_not_there(site: Site) -> None:
+    site.configure("dns_zone_file = /nonexistent/zone\n")
+    assert "would not start: /nonexistent/zone: the zone file cannot be read" in site.check()[1]
+
+
+def test_spools_that_are_not_there(site: Site) -> None:
+    site.config.write_text("user = nobody\nlookup_spool_directories = /nonexistent/spool\n")
+    assert "warn   server: none of lookup_spool_directories is there (/nonexistent/spool)" in site.check()[1]
+
+
 @ROOT_ONLY
 def test_quiet_leaves_out_what_is_ok(site: Site) -> None:
     status, text = site.check("--quiet")

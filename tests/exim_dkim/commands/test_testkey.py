@@ -46,6 +46,12 @@ def test_the_right_record_is_printed_when_none_is_there(material: Material) -> N
     assert format_key_record("rsa", material.key.public_der())[:100] in result.stdout
 
 
+def test_a_revoked_key_is_not_published_again(material: Material) -> None:
+    result = run_cli("testkey", "example.org", "revoked", "--key", material.key_file, "--dns-zone", material.zone)
+    assert "exim-dkim genkey example.org NEW-SELECTOR" in result.stdout
+    assert "Publish" not in result.stdout
+
+
 def test_warnings(material: Material) -> None:
     result = run_cli("testkey", "example.org", "testing", "--key", material.key_file, "--dns-zone", material.zone)
     assert "warn   testing._domainkey.example.org: the record says t=y" in result.stdout

@@ -73,6 +73,11 @@ def test_a_whole_file() -> None:
         (b"dns_timeout = 5", "invalid time value for dns_timeout"),
         (b"Foo bar", "malformed macro definition"),
         (
+            b"dkim_sign_headers = _DKIM_RECOMENDED_HEADERS",
+            "dkim_sign_headers: there is no macro _DKIM_RECOMENDED_HEADERS; there are: _DKIM_SIGN_HEADERS,"
+            " _DKIM_OVERSIGN_HEADERS, _DKIM_RECOMMENDED_HEADERS",
+        ),
+        (
             b"Dkim_domain = x",
             '"Dkim_domain = …" would define a macro, because it begins with a capital letter; '
             "write dkim_domain to set the option",
@@ -84,7 +89,7 @@ def test_faults(line: bytes, message: str) -> None:
         parse(b"# first\n\n" + line)
     assert caught.value.message == message
     assert caught.value.line == 3 + line.count(b"\n")
-    assert str(caught.value) == f"configuration error in line {caught.value.line} of /etc/x.conf:\n  {message}"
+    assert str(caught.value) == f"/etc/x.conf:{caught.value.line}: {message}"
 
 
 def test_a_macro_in_capitals_may_have_the_name_of_an_option() -> None:
