@@ -10,6 +10,7 @@ from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.messages import message_environment, read_header
 from exim_dkim.commands.option_values import assignment, expansions
 from exim_dkim.commands.output import printable
+from exim_dkim.config.grammar import suggestion
 from exim_dkim.config.options import OPTIONS
 
 _EPILOG = """\b
@@ -48,7 +49,7 @@ def command(
     """Print each OPTION, or all of them, as NAME = VALUE."""
     unknown = [name for name in names if name not in OPTIONS]
     if unknown:
-        raise click.UsageError(f'"{unknown[0]}" is not a known option')
+        raise click.UsageError(f'"{unknown[0]}" is not a known option{suggestion(unknown[0])}')
     settings = load_settings(config, macros, profile=profile)
     shown = [name for name in names or OPTIONS if settings.is_set(name) or not only_set]
     gives: dict[str, list[str]] = {}

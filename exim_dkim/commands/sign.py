@@ -105,6 +105,7 @@ def command(
         "dkim_hash": hash_name,
         "dkim_identity": identity,
         "dkim_timestamps": None if expire is None else str(expire),
+        "key_directory": "" if key else None,  # it is about names that an expansion makes, not about one that is typed
     }
     options = {name: _literal(value) for name, value in given.items() if value is not None}
     settings = load_settings(config, macros, profile=profile).replaced(options, "the command line")

@@ -160,10 +160,11 @@ def _find(name: str) -> tuple[Option, bool]:
         option = OPTIONS.get(name.removeprefix(prefix)) if name.startswith(prefix) else None
         if option is not None:
             return option, True
-    raise ConfigurationError(f'main option "{name}" unknown{_suggestion(name)}')
+    raise ConfigurationError(f'main option "{name}" unknown{suggestion(name)}')
 
 
-def _suggestion(name: str) -> str:
+def suggestion(name: str) -> str:
+    """` (did you mean "…"?)` for a name that is nearly that of an option, else nothing."""
     from difflib import get_close_matches
 
     close = get_close_matches(name[:100], OPTIONS, 1)

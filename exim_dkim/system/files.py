@@ -99,7 +99,7 @@ def read_private_key(path: str, key_directory: str | None = None) -> bytes:
     root = os.path.realpath(key_directory)
     real = os.path.realpath(path)
     if not real.startswith(root.rstrip("/") + "/"):
-        raise FileAccessError(path, f"not below key_directory {key_directory}")
+        raise FileAccessError(path, f"not below key_directory {key_directory}, where keys must be")
     try:
         descriptor = _open_below(root, real[len(root.rstrip("/")) + 1 :].split("/"))
     except OSError as error:

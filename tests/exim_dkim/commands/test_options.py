@@ -123,3 +123,9 @@ def test_domainkeys(tmp_path: Path, message: Path) -> None:
     assert "-> (example.org) dk-example.org" in result.stdout
     assert "-> (example.org dk-example.org) a private key, which is not shown" in result.stdout
     assert "-> (example.net dk-example.net) 0" in result.stdout
+
+
+def test_an_option_that_is_misspelt() -> None:
+    result = run_cli("options", "dkim_domian")
+    assert result.exit_code == 2
+    assert '"dkim_domian" is not a known option (did you mean "dkim_domain"?)' in result.stderr

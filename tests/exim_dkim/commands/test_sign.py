@@ -161,3 +161,12 @@ domainkeys_private_key = {material.key_file}
     only = run_cli("sign", "-C", config, "--method", "domainkeys", message)
     assert "DKIM-Signature:" not in only.stdout
     assert "DomainKey-Signature:" in only.stdout
+
+
+def test_a_key_that_is_named_may_be_anywhere(material: Material, tmp_path: Path) -> None:
+    """key_directory is a fence around names that an expansion makes."""
+    config = tmp_path / "config"
+    config.write_text(f"key_directory = {tmp_path}\n")
+    message = material.write("plain", MESSAGE)
+    words = ("sign", "-C", config, "--domain", "example.org", "--selector", "s", "--key", material.key_file, message)
+    assert run_cli(*words).exit_code == 0
