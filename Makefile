@@ -45,6 +45,7 @@ demo: setup
 
 test: setup
 	@sh .ci/setup packages test
+	@sh .ci/setup ldap '$(VENV)'
 	@status=0; { $(LINT); } || status=1; $(RUN) $(PYTEST) $(TESTS) || status=1; exit $$status
 
 test-all: setup

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from exim_dkim.commands.manual import PAGES, main
 from exim_dkim.commands.program import SUBCOMMANDS
 from exim_dkim.config.options import OPTIONS
+from tests.support import peers
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -28,9 +28,7 @@ def test_pages_are_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_roff_has_nothing_to_say(name: str) -> None:
-    groff = shutil.which("groff")
-    if groff is None:
-        pytest.skip("groff is not installed: apt-get install groff")
+    groff = peers.program("groff", "groff-base")
     done = subprocess.run(
         [groff, "-man", "-ww", "-Tascii", "-z", DOCS / name], capture_output=True, timeout=30, check=True
     )

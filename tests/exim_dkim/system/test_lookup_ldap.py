@@ -20,12 +20,17 @@ from exim_dkim.system.environment import MessageEnvironment
 from exim_dkim.system.lookups import connections
 from exim_dkim.system.lookups.ldap import Query, parse_query, quote
 from tests.support import databaseservers
-from tests.support.peers import program
+from tests.support.peers import missing, program
 from tests.support.processes import free_port
 
-needs_library = pytest.mark.skipif(
-    importlib.util.find_spec("ldap") is None, reason="python-ldap is not installed: pip install 'exim-dkim[ldap]'"
-)
+needs_library = pytest.mark.usefixtures("library")
+
+
+@pytest.fixture
+def library() -> None:
+    if importlib.util.find_spec("ldap") is None:
+        missing("python-ldap is not installed", "pip install 'exim-dkim[ldap]'")
+
 
 ENTRIES = """\
 dn: o=base
