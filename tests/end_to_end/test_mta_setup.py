@@ -24,10 +24,12 @@ from tests.support.mtas import NAMES, mta
 from tests.support.postfix import Postfix
 from tests.support.processes import Process, exim_user
 from tests.support.run import run
+from tests.support.saslauthd import SaslAuthd, auth_plain
 from tests.support.smtp import Client, Sink
 
 pytestmark = [pytest.mark.peer("sendmail"), pytest.mark.peer("postfix")]
 
+PASSWORDS = {"alice": "correct horse"}
 CONFIGURATION = """\
 user = {user}
 log_destination = stderr
@@ -104,9 +106,13 @@ def setup(request: pytest.FixtureRequest, filters: Filters) -> Iterator[SetUp]:
         "old": Listener(milters, options=("milter_protocol = 2", "milter_macro_daemon_name = MSA")),
     }
     local = f"non_smtpd_milters = {milters[1].postfix_address}"
-    settings = (local,) if request.param == "postfix" else ()
-    with Sink() as sink, mta(request.param, directory, sink.port, listeners, settings) as server:
-        yield SetUp(server, sink)
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        if request.param == "postfix":
+            settings: tuple[str, ...] = (local,)
+        else:
+            settings = stack.enter_context(SaslAuthd(directory / "sasl", PASSWORDS)).sendmail
+        yield SetUp(stack.enter_context(mta(request.param, directory, sink.port, listeners, settings)), sink)
 
 
 def verdicts(message: bytes) -> list[str]:
@@ -126,11 +132,22 @@ def test_the_submission_port(setup: SetUp) -> None:
     assert verdicts(setup.through("MTA", samples.message())) == []
 
 
-@pytest.mark.parametrize("setup", ["postfix"], indirect=True)
 def test_authenticated_clients(setup: SetUp) -> None:
-    """{auth_authen} does so, too. Only Postfix lets us say who has authenticated (XCLIENT)."""
-    delivered = setup.through("MTA", samples.message(), ("XCLIENT ADDR=192.0.2.200 LOGIN=alice",))
-    assert verdicts(delivered) == ["pass"]
+    """{auth_authen} does so, too. Postfix lets us say who has authenticated."""
+    xclient, auth = "XCLIENT ADDR=192.0.2.200 LOGIN=alice", auth_plain("alice", PASSWORDS["alice"])
+    words = xclient if isinstance(setup.mta, Postfix) else auth
+    assert verdicts(setup.through("MTA", samples.message(), (words,))) == ["pass"]
+
+
+@pytest.mark.parametrize("setup", ["sendmail"], indirect=True)
+def test_clients_with_a_wrong_password(setup: SetUp) -> None:
+    """Their mail is not signed, as it would not be without the attempt."""
+    with Client(setup.mta.ports["MTA"], source=PERMITTED) as client:
+        assert "AUTH PLAIN" in client.hello().text
+        assert client.command(auth_plain("alice", "wrong")).code == 535
+        client.envelope("alice@example.org", ["bob@rx.example"])
+        assert client.data(samples.message()).code == 250
+    assert verdicts(setup.sink.next(20).message) == []
 
 
 @pytest.mark.parametrize("setup", ["postfix"], indirect=True)
