@@ -11,13 +11,15 @@ over the answers that were fetched so far.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
 from exim_dkim.envelope import ClientAddress, Envelope
 from exim_dkim.errors import ParseError
 from exim_dkim.names import Domain
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Resolver
+from exim_dkim.spf.kept import Evaluation, KeptEvaluations, Resumed, Round, size_of
 from exim_dkim.spf.record import MAX_NAME, Select, select_spf1
 from exim_dkim.spf.verdict import SpfIdentity, SpfPolicy, SpfVerdict, printable_line
 from exim_dkim.spf.walk import Clock, Stop, Walk
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 MAX_LOCAL_PART = 128
 """So much of a local part is evaluated, in bytes; RFC 5321 §4.5.3.1.1 permits 64."""
+POSTMASTER = "postmaster"
+"""The local part of an address without one (RFC 7208 §4.3)."""
+KEPT = KeptEvaluations()
 _MAX_BYTES = 4 * MAX_NAME  # no U-labels that are longer have A-labels that DNS can hold
 
 
@@ -35,21 +40,22 @@ def preload() -> None:
     import exim_dkim.spf.pyspf  # noqa: F401
 
 
-async def check_host(
+def check_host(
     envelope: Envelope,
     resolver: Resolver,
     policy: SpfPolicy,
     identity: SpfIdentity = SpfIdentity.MAILFROM,
     clock: Clock | None = None,
-) -> SpfVerdict:
+) -> Coroutine[Any, Any, SpfVerdict]:
     """The verdict on an identity of an envelope (RFC 7208 §2.3, §2.4).
 
     MAILFROM of a null or unknown reverse-path is that of postmaster at the HELO name.
     """
-    if envelope.client is None:
-        return SpfVerdict(SpfReason.NO_CLIENT, identity)
+    client, helo, _ = envelope
+    if client is None:
+        return _no_client(identity)
     address = identity_address(envelope, identity)
-    return await evaluate(envelope.client, envelope.helo, address, resolver, policy, select_spf1, identity, clock)
+    return evaluate(client, helo, address, resolver, policy, select_spf1, identity, clock)
 
 
 def identity_address(envelope: Envelope, identity: SpfIdentity) -> tuple[bytes, bytes]:
@@ -58,6 +64,10 @@ def identity_address(envelope: Envelope, identity: SpfIdentity) -> tuple[bytes, 
         local, _, domain = envelope.sender.rpartition(b"@")
         return local, domain
     return b"", envelope.helo
+
+
+async def _no_client(identity: SpfIdentity) -> SpfVerdict:
+    return SpfVerdict(SpfReason.NO_CLIENT, identity)
 
 
 async def evaluate(
@@ -75,26 +85,61 @@ async def evaluate(
     `select` finds the record at each domain that is asked, also of include and redirect; it has to be a pure function,
     and the same object each time, since what it finds is kept. `identity` is for the verdict.
     """
-    local = address[0][:MAX_LOCAL_PART].decode("utf-8", "replace") or "postmaster"
-    domain = domain_to_ask(address[1])
-    if isinstance(domain, SpfReason):
-        shown = printable_line(address[1].decode("utf-8", "replace"), MAX_NAME)
-        return SpfVerdict(domain, identity, shown, printable_line(f"{local}@{shown}"))
-    greeting = helo[:MAX_NAME].decode("utf-8", "replace")
-    walk = Walk(client, greeting, (local, domain), resolver, policy, select, clock)
+    end = 0.0 if clock is None else clock() + policy.timeout
+    helo, local, domain = helo[:MAX_NAME], address[0][:MAX_LOCAL_PART], address[1]
+    key = (int(client), type(client), domain, select)
+    got: list[Round] = []
+    kept = KEPT.get(key)
+    if kept is not None:  # most mail comes to this, so it calls nothing that need not be called
+        verdict, kept_policy, rounds, kept_local, kept_helo, by_local, by_helo, _ = kept
+        same = local == kept_local
+        if kept_policy is policy and (same or not by_local) and (not by_helo or helo == kept_helo):
+            try:
+                for questions, expected in rounds:
+                    if got and clock is not None and clock() > end:
+                        break
+                    answers = await resolver.resolve(*questions)
+                    got.append((questions, answers))
+                    if answers != expected:
+                        break
+                else:
+                    return verdict if same and verdict.identity is identity else _about(verdict, identity, local)
+            except Exception:  # noqa: BLE001, S110 - it comes again below, where there is a verdict for it
+                pass
+    asked = domain_to_ask(domain)
+    if isinstance(asked, SpfReason):
+        shown = printable_line(domain.decode("utf-8", "replace"), MAX_NAME)
+        return _about(SpfVerdict(asked, identity, shown), identity, local)
+    names = helo.decode("utf-8", "replace"), (local.decode("utf-8", "replace") or POSTMASTER, asked)
+    walk = Walk(client, *names, Resumed(got, resolver) if got else resolver, policy, select, clock, end)
+    verdict = await _evaluate(walk, identity)
+    if not walk.by_time and verdict.reason is not SpfReason.INTERNAL_ERROR:
+        rounds = walk.rounds
+        flags = walk.by_local, walk.by_helo
+        KEPT.put(key, Evaluation(verdict, policy, rounds, local, helo, *flags, size_of(rounds)))
+    return verdict
+
+
+def _about(verdict: SpfVerdict, identity: SpfIdentity, local: bytes) -> SpfVerdict:
+    """The verdict, about this identity and local part."""
+    address = f"{local.decode('utf-8', 'replace') or POSTMASTER}@{verdict.domain}"
+    return verdict._replace(identity=identity, sender=printable_line(address))
+
+
+async def _evaluate(walk: Walk, identity: SpfIdentity) -> SpfVerdict:
     ended: Walk | Query = walk
     try:
         reason = await walk.run()
         if reason is None:
-            reason, ended = await _judge_by_pyspf(walk, (client, greeting, (local, domain)), policy, select)
+            reason, ended = await _judge_by_pyspf(walk)
     except Exception as error:  # noqa: BLE001 - a fault of ours, or of the resolver, is no reason to lose the mail
         reason, walk.detail = SpfReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}"
     return SpfVerdict(
         reason,
         identity,
-        domain,
-        printable_line(f"{local}@{domain}"),
-        printable_line(ended.mechanism),
+        walk.domain,
+        printable_line(f"{walk.local}@{walk.domain}"),
+        printable_line(ended.mechanism) if ended.mechanism else "",
         printable_line(ended.text) if ended.text else "",
         printable_line(ended.detail) if ended.detail else "",
         ended.lookups,
@@ -102,16 +147,16 @@ async def evaluate(
     )
 
 
-async def _judge_by_pyspf(
-    walk: Walk, about: tuple[ClientAddress, str, tuple[str, str]], policy: SpfPolicy, select: Select
-) -> tuple[SpfReason, Walk | Query]:
+async def _judge_by_pyspf(walk: Walk) -> tuple[SpfReason, Walk | Query]:
     """Run pyspf again and again over the answers that are known, until it has all it asks for."""
     from exim_dkim.spf.pyspf import Query
 
+    walk.by_local = walk.by_helo = True
     while True:
-        query = Query(*about, walk.known, policy, select)
+        query = Query(walk.client, walk.helo, (walk.local, walk.domain), walk.known, walk.policy, walk.select)
         reason = query.run()
         if not query.missing:
+            walk.by_time = bool(query.text)
             return reason, query
         try:
             await walk.fetch(tuple(dict.fromkeys(query.missing)))

@@ -18,6 +18,7 @@ from exim_dkim.envelope import ClientAddress
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.spf.compiled import RecordCache
+from exim_dkim.spf.kept import Round
 from exim_dkim.spf.macros import TEXT_LETTERS, MacroString, expand_macros, parse_macros, uses_client_name
 from exim_dkim.spf.record import (
     MAX_NAMES,
@@ -65,14 +66,20 @@ class NotPlain(Exception):
 
 
 class Walk:
-    """One evaluation. When `run` has ended, the other attributes say how."""
+    """One evaluation. When `run` has ended, the other attributes say how.
+
+    `rounds`: what was asked, and answered, in this order. `by_local`, `by_helo`, `by_time`: whether the outcome depends
+    on the local part, the HELO name, the time.
+    """
 
     lookups = 0
     void_lookups = 0
     mechanism = ""
     text = ""
     detail = ""
-    _end = 0.0
+    by_local = False
+    by_helo = False
+    by_time = False
     _explanation: Target | None = None
     _inner = ""  # what matched in an included record
     _explained = ""  # the domain whose record has it
@@ -87,26 +94,28 @@ class Walk:
         policy: SpfPolicy,
         select: Select,
         clock: Clock | None,
+        end: float,
     ) -> None:
+        """`end`: when the time is over, by this clock."""
         self.known: dict[Question, Answer] = {}
-        self._client = client
-        self._helo = helo
-        self._local, self._sender_domain = address
+        self.rounds: list[Round] = []
+        self.client = client
+        self.helo = helo
+        self.local, self.domain = address
+        self.policy = policy
+        self.select = select
         self._resolver = resolver
-        self._policy = policy
-        self._select = select
         self._clock = clock
-        if clock is not None:
-            self._end = clock() + policy.timeout
+        self._end = end
+        self._number = int(client)
         self._is4 = client.version == 4
         self._asked = _ASKED4 if self._is4 else _ASKED6
-        self._number = int(client)
         self._spare = policy.max_lookups  # how many answers may still be fetched in advance
 
     async def run(self) -> SpfReason | None:
         """Why it ended; None when pyspf has to judge."""
         try:
-            reason = await self._check(self._sender_domain, True)
+            reason = await self._check(self.domain, True)
             if reason is SpfReason.MATCHED_FAIL and self._explanation is not None:
                 await self._explain(self._explanation)
         except Stop as stop:
@@ -118,11 +127,13 @@ class Walk:
 
     # --- DNS
 
-    async def fetch(self, questions: Sequence[Question]) -> Sequence[Answer]:
+    async def fetch(self, questions: tuple[Question, ...]) -> Sequence[Answer]:
         """Ask, and keep the answers."""
         if self._clock is not None and self._clock() > self._end:
-            raise Stop(SpfReason.TIME_LIMIT, f"{self._policy.timeout:g}s")
+            self.by_time = True
+            raise Stop(SpfReason.TIME_LIMIT, f"{self.policy.timeout:g}s")
         answers = await self._resolver.resolve(*questions)
+        self.rounds.append((questions, answers))
         if len(answers) == 1:
             self.known[questions[0]] = answers[0]
         else:
@@ -135,14 +146,14 @@ class Walk:
         if trouble is Trouble.SERVFAIL or trouble is Trouble.TIMEOUT:
             raise Stop(SpfReason[trouble.name], f"{answer.question.name} {answer.question.type.name}")
         self.void_lookups += 1
-        if self.void_lookups > self._policy.max_void_lookups:
-            raise Stop(SpfReason.TOO_MANY_VOID_LOOKUPS, f"more than {self._policy.max_void_lookups}")
+        if self.void_lookups > self.policy.max_void_lookups:
+            raise Stop(SpfReason.TOO_MANY_VOID_LOOKUPS, f"more than {self.policy.max_void_lookups}")
         return ()
 
     def _count(self) -> None:
         self.lookups += 1
-        if self.lookups > self._policy.max_lookups:
-            raise Stop(SpfReason.TOO_MANY_LOOKUPS, f"more than {self._policy.max_lookups}")
+        if self.lookups > self.policy.max_lookups:
+            raise Stop(SpfReason.TOO_MANY_LOOKUPS, f"more than {self.policy.max_lookups}")
 
     # --- Records
 
@@ -155,7 +166,7 @@ class Walk:
         if not answer.records:
             self._nothing(answer)
             return SpfReason.NXDOMAIN if answer.trouble is Trouble.NXDOMAIN else SpfReason.NO_RECORD
-        record = CACHE.get(answer.records, self._select)
+        record = CACHE.get(answer.records, self.select)
         if not isinstance(record, Record):
             return self._unusable(record, domain, top)
         if top:
@@ -256,7 +267,7 @@ class Walk:
         questions = [question for question in asked if question is not None]
         missing = [question for question in dict.fromkeys(questions) if question not in self.known]
         if missing:
-            await self.fetch(missing)
+            await self.fetch(tuple(missing))
         return [self.known[question] for question in questions]
 
     async def _client_names(self) -> list[str]:
@@ -275,7 +286,7 @@ class Walk:
 
     def _reverse_name(self) -> str:
         if self._is4:
-            return ".".join(reversed(str(self._client).split("."))) + ".in-addr.arpa"
+            return ".".join(reversed(str(self.client).split("."))) + ".in-addr.arpa"
         return ".".join(f"{self._number:032x}"[::-1]) + ".ip6.arpa"
 
     # --- Macros
@@ -284,24 +295,28 @@ class Walk:
         """What a macro stands for, but for `d`; of `p` what was found before (RFC 7208 §7.2)."""
         match letter:
             case "l":
-                return self._local
+                self.by_local = True
+                return self.local
             case "o":
-                return self._sender_domain
+                return self.domain
             case "s":
-                return f"{self._local}@{self._sender_domain}"
+                self.by_local = True
+                return f"{self.local}@{self.domain}"
             case "i":
-                return str(self._client) if self._is4 else ".".join(f"{self._number:032X}")
+                return str(self.client) if self._is4 else ".".join(f"{self._number:032X}")
             case "v":
                 return "in-addr" if self._is4 else "ip6"
             case "h":
-                return self._helo
+                self.by_helo = True
+                return self.helo
             case "p":
                 return self._client_name or "unknown"
             case "c":
-                return str(self._client)
+                return str(self.client)
             case "r":
-                return self._policy.receiver
+                return self.policy.receiver
             case _:
+                self.by_time = True
                 return str(int(self._clock())) if self._clock is not None else "0"
 
     async def _fill_in(self, string: MacroString, domain: str) -> str:

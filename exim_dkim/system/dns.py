@@ -81,6 +81,9 @@ class DnsResolver:
 
     async def resolve(self, *questions: Question) -> tuple[Answer, ...]:
         """The answers, in the order asked; all questions are on their way at once."""
+        known = [answer for question in questions if (answer := self._cache.get(question)) is not None]
+        if len(known) == len(questions):  # the usual case; answers are kept for questions in folded form
+            return tuple(known)
         answers = [self._cache.get(_folded(question)) for question in questions]
         if None in answers:
             self._enter_loop()
