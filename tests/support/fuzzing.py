@@ -23,6 +23,7 @@ from exim_dkim.dkim.signature import parse_signature
 from exim_dkim.dkim.verify import verify
 from exim_dkim.errors import ConfigurationError, ExpansionError, KeyFormatError, ParseError
 from exim_dkim.expansion import EmptyEnvironment, Template, expand, parse_template, split_list
+from exim_dkim.expansion.lookups.dbm import BerkeleyDbTrouble, look_for
 from exim_dkim.keyrecord import parse_key_record
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_field, parse_header, parse_message, to_wire
@@ -40,6 +41,7 @@ from tests.support import fuzzing_authres as authres
 from tests.support import fuzzing_domainkeys as domainkeys
 from tests.support import fuzzing_milter, naive
 from tests.support import fuzzing_milter_lists as milter_lists
+from tests.support.berkeleydb import small_berkeley_db
 from tests.support.fuzzing_addresses import (
     HEADER_TOKENS,
     HEADERS,
@@ -313,6 +315,13 @@ TARGETS = (
         "name server", _text(parse_nameserver), (ConfigurationError,), [b"192.0.2.1", b"[::1]:53"], [b":", b".", b"5"]
     ),
     Target("resolv.conf", _text(parse_resolv_conf), (), [b"nameserver 192.0.2.1\nsearch x\n"], [b"\n", b"nameserver "]),
+    Target(
+        "Berkeley DB",
+        lambda data: look_for(data, b"192.0.2.7"),
+        (BerkeleyDbTrouble,),
+        [small_berkeley_db([(b"192.0.2.7", b"yes"), (b"x", b"192.0.2.7")], order) for order in "<>"],
+        [b"\x01", b"\x03", b"\x05", b"\0", b"\xff", b"192.0.2.7"],
+    ),
     Target("milter lists", milter_lists.lists, (), milter_lists.SEEDS, milter_lists.TOKENS),
     Target("opendkim.conf", milter_lists.opendkim, (ConfigurationError,), milter_lists.OPENDKIM, milter_lists.TOKENS),
     Target("milter packets", fuzzing_milter.packets, (ProtocolError,), PACKETS[2:], MILTER_TOKENS),

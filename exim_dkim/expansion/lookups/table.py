@@ -45,6 +45,9 @@ LOOKUPS: Final[dict[bytes, Entry]] = {
     b"iplsearch": Entry(_PURE + "iplsearch:LOOKUP"),
     b"dsearch": Entry(_PURE + "dsearch:LOOKUP"),
     b"cdb": Entry(_PURE + "cdb:LOOKUP"),
+    b"dbm": Entry(_PURE + "dbm:DBM"),
+    b"dbmnz": Entry(_PURE + "dbm:DBMNZ"),
+    b"dbmjz": Entry(_PURE + "dbm:DBMJZ"),
     b"json": Entry(_PURE + "json:LOOKUP"),
     b"dkim": Entry(_PURE + "dkim:LOOKUP", "query"),
     b"domainkeys": Entry(_PURE + "dkim:DOMAINKEYS", "query"),
@@ -64,7 +67,7 @@ GROUP: Final = "exim_dkim.lookups"
 
 # Types that Exim has and we have not.
 _MISSING: Final = frozenset(
-    b"""dbm dbmjz dbmnz ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom testdb
+    b"""ibase lmdb nis nis0 nisplus nmh oracle psl readsock regdom testdb
     whoson""".split()
 )
 

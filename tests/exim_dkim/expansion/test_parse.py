@@ -51,7 +51,7 @@ def test_text_without_dollar_and_backslash_stands_for_itself(text: str) -> None:
         (b"${lc:$h_from}", "missing } at end of string - could be header name not terminated by colon", 13),
         (b"${run{a}}", 'expansion item "run" has no meaning outside Exim: a command must not be run', 0),
         (b"a ${xtextd:b}", 'operator "xtextd" has no meaning outside Exim: it decodes', 2),
-        (b"${lookup{a}dbm{/x}}", 'lookup type "dbm" is not supported', 11),
+        (b"${lookup{a}nis{/x}}", 'lookup type "nis" is not supported', 11),
         (b"${if pam{a}}", 'condition "pam" has no meaning outside Exim', 5),
     ],
 )
