@@ -9,15 +9,18 @@ from __future__ import annotations
 import binascii
 import functools
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from exim_dkim import der
 from exim_dkim.errors import KeyFormatError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
 
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1(),  # noqa: S303  only where the configuration permits it (RFC 8301)
@@ -163,6 +166,8 @@ def _load_quickly(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey |
         data = binascii.a2b_base64(b"".join(lines[begin + 1 : end]).translate(None, b" \t\r"), strict_mode=True)
         seed = der.ed25519_seed(data)
         if seed is not None:
+            from cryptography.hazmat.primitives.asymmetric import ed25519
+
             return ed25519.Ed25519PrivateKey.from_private_bytes(seed)
         numbers = der.rsa_numbers(data)
         if numbers is None:
@@ -176,6 +181,7 @@ def _load_quickly(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey |
 
 
 def _load_by_library(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ed25519
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
@@ -193,6 +199,8 @@ def _load_by_library(pem: bytes) -> rsa.RSAPrivateKey | ed25519.Ed25519PrivateKe
 def load_public_key(key_type: str, data: bytes) -> PublicKey:
     """A public key from the bytes of p=; `KeyFormatError` when it is none of that type."""
     if key_type == "ed25519":
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+
         if len(data) != 32:
             raise KeyFormatError(f"an Ed25519 key has 32 bytes, not {len(data)}")
         return PublicKey(ed25519.Ed25519PublicKey.from_public_bytes(data))
@@ -210,6 +218,7 @@ def load_public_key(key_type: str, data: bytes) -> PublicKey:
 
 def generate_private_key(key_type: str, bits: int) -> bytes:
     """A new private key as PEM text (PKCS#8, not encrypted). `bits` counts for RSA only."""
+    from cryptography.hazmat.primitives.asymmetric import ed25519
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = ed25519.Ed25519PrivateKey.generate() if key_type == "ed25519" else rsa.generate_private_key(65537, bits)

@@ -9,7 +9,8 @@ import sys
 COSTLY = (
     "argparse", "asyncio", "click", "dataclasses", "dns", "email", "hashlib", "idna", "inspect", "ipaddress", "json",
     "logging", "pathlib", "pcre2", "rich", "shutil", "socket", "subprocess", "tempfile", "tokenize", "urllib",
-    "cryptography.hazmat.primitives.serialization", "exim_dkim.dkim.verify", "exim_dkim.resolver",
+    "cryptography.hazmat.primitives.serialization", "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "exim_dkim.dkim.verify", "exim_dkim.resolver",
 )  # fmt: skip
 
 
