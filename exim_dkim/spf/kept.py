@@ -18,9 +18,9 @@ from exim_dkim.spf.record import Select
 from exim_dkim.spf.verdict import SpfPolicy, SpfVerdict
 
 MAX_KEPT: Final = 16 << 20
-"""How much is kept, in bytes of memory: about ten thousand pairs of a client and a domain."""
+"""How much is kept, in bytes of memory: some thousand pairs of a client and a domain."""
 _PER_EVALUATION: Final = 1200
-_PER_ANSWER: Final = 300
+_PER_ANSWER: Final = 550
 """What an evaluation, and one of its answers, takes at most in bytes beside names and records."""
 
 Key = tuple[int, type, bytes, Select]

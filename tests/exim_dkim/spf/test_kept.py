@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 import re
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
@@ -13,10 +15,11 @@ from exim_dkim.envelope import Envelope, parse_client
 from exim_dkim.memory import Key, MemoryResolver, Value
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host, evaluate, select_spf1
+from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host, evaluate, select_spf1, walk
+from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.evaluate import KEPT
 from exim_dkim.spf.kept import MAX_KEPT, Evaluation, KeptEvaluations, Resumed, size_of
-from exim_dkim.spf.walk import Walk
+from exim_dkim.spf.walk import Walk, question_of
 from tests.support.openspf import cases
 from tests.support.run import run
 from tests.support.spf_generated import pairs
@@ -220,3 +223,27 @@ def test_what_was_got_is_given_only_to_who_asks_the_same() -> None:
     assert run(resumed.resolve(first))[0].trouble is Trouble.NXDOMAIN
     assert run(resumed.resolve(second))[0].trouble is Trouble.NXDOMAIN, "the order is another one"
     assert inner.asked == [first, second]
+
+
+@pytest.mark.parametrize("hosts", [0, 3, 10])
+def test_the_size_is_not_below_what_memory_it_takes(hosts: int) -> None:
+    count = 200
+    judge(envelope(), {})
+    KEPT.clear()
+    envelopes = [envelope(sender=b"alice@d%d.example.org" % number) for number in range(count)]
+    tracemalloc.start()
+    try:
+        for number, about in enumerate(envelopes):
+            name = f"d{number}.example.org"
+            mail = [f"m{host}.{name}" for host in range(hosts)]
+            zone: dict[Key, Value] = {name: "v=spf1 mx -all", (name, RecordType.MX): [f"10 {host}" for host in mail]}
+            judge(about, {**zone, **{(host, RecordType.A): "192.0.2.99" for host in mail}})
+        del zone, mail
+        walk.CACHE = RecordCache()
+        question_of.cache_clear()
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(KEPT) == count
+    assert count * 1000 < taken <= KEPT.size
