@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from exim_dkim.canonical import HEADER_CANONICALIZATIONS
 from exim_dkim.crypto import PrivateKey, load_private_key
-from exim_dkim.dkim.sign import SigningRequest, choose_names, sign
+from exim_dkim.dkim.sign import SigningRequest, check_algorithm, choose_names, sign
 from exim_dkim.errors import ConfigurationError, EximDkimError, ExpansionError, KeyFormatError, ParseError, SigningError
 from exim_dkim.expansion import Environment, Template, Value, expand, split_list
 from exim_dkim.hashing import BodyHash, BodyHasher
@@ -196,6 +196,7 @@ def _plan_one(
         notes.append(f"not signed for {domain} with {selector}: dkim_private_key is empty, 0 or false")
         return None
     hash_name = _hash_name(evaluation)
+    check_algorithm(key, hash_name)
     identity = _identity(evaluation)
     timestamp, expiration = _timestamps(evaluation, now)
     request = SigningRequest(domain, selector, names, hash_name, header, body, identity, timestamp, expiration)

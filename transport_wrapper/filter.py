@@ -135,6 +135,7 @@ class Filter:
             message_id=self._arguments.message_id,
             spool_directory=self._arguments.spool_directory,
             queue_name=self._arguments.queue_name,
+            in_spool=True,
         )
 
     def _name(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from exim_dkim.commands.access_findings import ELSEWHERE, refusal
+from exim_dkim.commands.exits import ExitStatus
 from exim_dkim.commands.findings import Finding, Level
 from exim_dkim.commands.installation import interpreter_of, package_files
 from exim_dkim.system.access import EXECUTE, READ, User, check_access
@@ -86,7 +87,10 @@ def try_signing(
     except (OSError, subprocess.SubprocessError) as error:
         yield Finding(Level.FAIL, f"filter: a message from {domain} as user {user.name}: {error}")
         return
-    if run.status:
+    if run.status == ExitStatus.TEMPORARY and "--message-id" in run.errors:
+        text = f"filter: not tried with a message from {domain}, since the options need the envelope of a message"
+        yield Finding(Level.WARN, text, "Send a message through Exim, and see what the filter says in the mail log.")
+    elif run.status:
         yield Finding(Level.FAIL, f"filter: a message from {domain} as user {user.name} ends with {run.end}")
     elif not run.output.endswith(message):
         yield Finding(Level.FAIL, f"filter: a message from {domain} does not come out of {path} as it went in")

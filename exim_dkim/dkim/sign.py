@@ -23,6 +23,9 @@ _LOCAL_PART_SAFE: Final = frozenset(
 )
 
 
+_HASHES: Final = {"rsa": ("sha256", "sha512", "sha1"), "ed25519": ("sha256",)}
+
+
 class SigningRequest(NamedTuple):
     """What to sign as. `names` is h= as it will stand, in order, lower case or not.
 
@@ -92,6 +95,7 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     for canonicalization in (request.header_canonicalization, request.body_canonicalization):
         if canonicalization not in HEADER_CANONICALIZATIONS:
             raise SigningError(f"unknown canonicalisation {canonicalization!r}: use simple or relaxed")
+    check_algorithm(key, request.hash_name)
     chosen = choose_signed(fields, request.names)
     tags = [
         b"v=1",
@@ -103,6 +107,14 @@ def sign(fields: Sequence[HeaderField], body_hash: bytes, request: SigningReques
     field = HeaderField(b"dkim-signature", unsigned)
     data = key.sign(header_text(chosen, field, request.header_canonicalization), request.hash_name)
     return append_data(unsigned, binascii.b2a_base64(data, newline=False)) + b"\r\n"
+
+
+def check_algorithm(key: PrivateKey, hash_name: str) -> None:
+    """`SigningError` for a key and a hash that make no algorithm which any verifier knows (RFC 8301, RFC 8463 §3)."""
+    if hash_name not in _HASHES[key.type]:
+        raise SigningError(
+            f"an {key.type} key signs with {' or '.join(_HASHES[key.type])}, not {hash_name}: correct dkim_hash"
+        )
 
 
 def choose_signed(fields: Sequence[HeaderField], names: Sequence[bytes]) -> Sequence[HeaderField]:

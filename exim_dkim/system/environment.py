@@ -68,7 +68,8 @@ class MessageEnvironment(EmptyEnvironment):
     """The environment of one message.
 
     `fields`: its header. `variables`: values that are known already, by name. `message_id`, `spool_directory` (default:
-    the option) and `queue_name` say where Exim keeps the message; without a message id there is no spool.
+    the option) and `queue_name` say where Exim keeps the message. Without a message id, variables that Exim has from
+    there have no value; with `in_spool`, which says that it is in a spool all the same, they are an error.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class MessageEnvironment(EmptyEnvironment):
         message_id: str = "",
         spool_directory: str = "",
         queue_name: str = "",
+        in_spool: bool = False,
         now: float | None = None,
         files: Files | None = None,
         services: Services | None = None,
@@ -88,6 +90,7 @@ class MessageEnvironment(EmptyEnvironment):
         self._fields = fields
         self._variables = dict(variables or {})
         self._place = (spool_directory or settings.string("spool_directory"), queue_name, message_id)
+        self._in_spool = in_spool or bool(message_id)
         self._now = now
         self._files: Files = RealFiles() if files is None else files
         self._services = services
@@ -167,7 +170,8 @@ class MessageEnvironment(EmptyEnvironment):
             from exim_dkim.system.message_variables import MessageVariables
 
             split = self._settings.boolean("split_spool_directory")
-            self._message = MessageVariables(self, self._settings, self._place, split, self._now)
+            place = self._place if self._in_spool else None
+            self._message = MessageVariables(self, self._settings, place, split, self._now)
         try:
             return self._message.get(name)
         except (OSError, ValueError) as error:

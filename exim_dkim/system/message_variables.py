@@ -61,14 +61,15 @@ class MessageVariables:
         self,
         environment: Environment,
         settings: Settings,
-        place: tuple[str, str, str],
+        place: tuple[str, str, str] | None,
         split: bool,
         now: float | None,
     ) -> None:
+        """`place`: spool directory, queue and message id; None: the message is in no spool."""
         self.environment = environment
         self.settings = settings
         self.now = now
-        self._place = place  # spool directory, queue, message id
+        self._place = place
         self._split = split
         self._header: SpoolHeader | None = None
 
@@ -76,7 +77,7 @@ class MessageVariables:
         """A variable; None if it has no value. Raises ValueError with the reason if a spool file cannot be read."""
         if name in _FROM_FIELDS:
             return _FROM_FIELDS[name](self)
-        if not self._place[2]:
+        if self._place is None:
             return None
         try:
             return self._of_spool(name)
@@ -98,19 +99,25 @@ class MessageVariables:
     def header(self) -> SpoolHeader:
         """The message's -H file."""
         if self._header is None:
-            self._header = read_spool_header(*self._place, split=self._split)
+            self._header = read_spool_header(*self._named_place(), split=self._split)
         return self._header
+
+    def _named_place(self) -> tuple[str, str, str]:
+        assert self._place is not None
+        if not self._place[2]:
+            raise ValueError("nobody has said which message it is; give --message-id $message_exim_id")
+        return self._place
 
     def body_size(self) -> int:
         """Bytes of the body, as Exim keeps it."""
-        file, offset = open_data_file(*self._place, split=self._split)
+        file, offset = open_data_file(*self._named_place(), split=self._split)
         with file:
             return os.fstat(file.fileno()).st_size - offset
 
     def body(self, from_end: bool) -> Value:
         """The beginning or the end of the body, on one line unless message_body_newlines."""
         length = self.settings.size("message_body_visible")
-        file, offset = open_data_file(*self._place, split=self._split)
+        file, offset = open_data_file(*self._named_place(), split=self._split)
         with file:
             size = os.fstat(file.fileno()).st_size
             text = os.pread(file.fileno(), length, max(offset, size - length) if from_end else offset)

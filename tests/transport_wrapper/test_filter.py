@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import exim_dkim
 import transport_wrapper.filter
+from exim_dkim.crypto import generate_private_key
 from tests.support.mail import MESSAGE, pem, record
 from transport_wrapper.arguments import Arguments
 from transport_wrapper.filter import Filter
@@ -112,6 +113,7 @@ def test_malformed_messages_pass_unchanged(configuration: Path, name: str) -> No
     assert done.stdout.endswith(b"=\n" + MALFORMED[name])
 
 
+ED25519 = generate_private_key("ed25519", 0).decode()
 FAULTS = {
     "no key": ["--dkim-private-key", "/nonexistent"],
     "a key that is none": ["--dkim-private-key", "junk"],
@@ -126,6 +128,8 @@ FAULTS = {
         "$sender_address_domain",
     ],
     "a message id that is none": ["--message-id", "../../etc/passwd", "--dkim-domain", "$sender_address_domain"],
+    "a message that nobody has named": ["--dkim-domain", "$sender_address_domain"],
+    "a hash that Ed25519 does not have": ["--dkim-private-key", ED25519, "--dkim-hash", "sha512"],
     "tainted key name": ["--dkim-private-key", "/keys/${domain:$rh_from:}"],
 }
 

@@ -365,6 +365,7 @@ class TestFilter:
             ("printf 'DKIM-Signature: x\\n'; sed s/probe/Probe/", Level.FAIL, "does not come out"),
             ("cat > /dev/null", Level.FAIL, "does not come out"),
             ("cat; echo no key >&2; exit 75", Level.FAIL, "status 75: no key"),
+            ("cat; echo give --message-id >&2; exit 75", Level.WARN, "the options need the envelope"),
             ('test "$*" = "--config /c -D A=b" && printf "dkim-signature: x\\n" && cat', Level.OK, "signs"),
         ],
     )

@@ -103,3 +103,10 @@ def test_fields_are_folded_and_can_be_read(names: list[str], label: str, local: 
     assert wanted.identity is not None
     assert signature.identity_local == wanted.identity[0]
     assert field[: field.rfind(b"b=") + 2] == signature.without_data().raw
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha512"])
+def test_ed25519_has_one_hash(hash_name: str) -> None:
+    """RFC 8463 §3: no verifier knows another algorithm, ours included."""
+    with pytest.raises(SigningError, match=f"an ed25519 key signs with sha256, not {hash_name}"):
+        sign(FIELDS, HASH, request(hash_name=hash_name), crypto.load_private_key(SEED))

@@ -105,5 +105,5 @@ def test_standard_error(
 
 @pytest.mark.parametrize("text", ["log_destination = file", "syslog_facility = nonsense"])
 def test_options_without_sense(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"line 1 of test\.conf"):
+    with pytest.raises(ConfigurationError, match=r"^test\.conf:1: "):
         configure_log(settings_for(text), foreground=False, logger="lookup_server")
