@@ -23,9 +23,10 @@ from milter_server.author import NoAuthor, authors
 from milter_server.configuration import Configuration
 from milter_server.handler import Answer, Filter, MessageHandler, Step
 from milter_server.message import Header, Stage, Transaction
-from milter_server.origin import Origin, is_listed, origin_of
-from milter_server.refusal import Refusal, consequence_of, refusal_text
-from milter_server.response import ACCEPT, CONTINUE, DISCARD, TEMPFAIL, Action, Changes, Response, reply
+from milter_server.origin import FETCHED_MAIL, Origin, is_listed, origin_of
+from milter_server.pop_before_smtp import PopBeforeSmtp, PopBeforeSmtpError
+from milter_server.refusal import Refusal, consequence_of, refusal_text, response_to
+from milter_server.response import ACCEPT, CONTINUE, TEMPFAIL, Action, Changes, Response
 from milter_server.results import (
     Told,
     field_fault,
@@ -72,6 +73,8 @@ class AuthenticationFilter(Filter):
         if not configuration.signers and not any(method.wants_body for method in configuration.methods):
             self.unwanted |= Step.BODY
         self.signer = Signer(configuration, clock) if configuration.signers else None
+        settings = configuration.settings
+        self.pop_before_smtp = PopBeforeSmtp(settings) if settings.string("milter_pop_before_smtp") else None
         self.trusted = _trusted(configuration)
         if configuration.macros:
             own = [_written(name) for name, _ in configuration.macros]
@@ -86,7 +89,7 @@ class AuthenticationFilter(Filter):
     def failed(self, transaction: Transaction | None, error: BaseException) -> Response:
         """What milter_actions says of internal trouble."""
         wanted = consequence_of(self.configuration.settings, self.configuration.actions[Cause.INTERNAL])
-        return _response(wanted, Refusal(451, "4.3.0", "temporary failure"))
+        return response_to(wanted, Refusal(451, "4.3.0", "temporary failure"))
 
     def say(self, transaction: Transaction, text: str, level: int) -> None:
         """Logs a line about a message."""
@@ -143,7 +146,7 @@ class _Message(MessageHandler):
         """Signs, or begins to verify."""
         self._header = header
         configuration = self._filter.configuration
-        self._origin = origin_of(configuration, self.transaction)
+        self._origin = await self._find_origin()
         if header.cut:
             return self._consequence(Cause.SECURITY, "the header is longer than can be looked at")
         if configuration.settings.boolean("milter_require_fields") and (fault := field_fault(header.fields)):
@@ -153,6 +156,16 @@ class _Message(MessageHandler):
             if answer is not None:
                 return answer
         return await self._verify()
+
+    async def _find_origin(self) -> Origin:
+        """Whose mail it is. Where that cannot be said, a stranger's."""
+        origin, clients = origin_of(self._filter.configuration, self.transaction), self._filter.pop_before_smtp
+        if not origin.why and clients is not None:
+            try:
+                return FETCHED_MAIL if await clients.has(self._header.fields, self.transaction) else origin
+            except PopBeforeSmtpError as error:
+                self._log(f"counts as a stranger's: {error}", logging.ERROR)
+        return origin
 
     async def _sign(self, signer: Signer) -> Response | None:
         """Begins to sign; None when the message is not to be signed."""
@@ -278,7 +291,7 @@ class _Message(MessageHandler):
         self._log(one_line(words, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
         if consequence is Consequence.QUARANTINE:
             changes.quarantine(refusal.text)
-        return _response(consequence, refusal)
+        return response_to(consequence, refusal)
 
     def _judge(self, found: Authentication, told: Told) -> tuple[Consequence, Refusal]:
         """What becomes of a message for what was found."""
@@ -309,7 +322,7 @@ class _Message(MessageHandler):
         consequence = consequence_of(configuration.settings, wanted)
         self._log(f"{why} -> {consequence.value}", logging.ERROR if cause is Cause.INTERNAL else logging.WARNING)
         permanent = consequence is Consequence.REJECT
-        return _response(consequence, Refusal(550 if permanent else 451, "5.6.0" if permanent else "4.3.0", why))
+        return response_to(consequence, Refusal(550 if permanent else 451, "5.6.0" if permanent else "4.3.0", why))
 
     def _identification(self) -> bytes:
         name = IDENTIFICATION.get(self._filter.name, "X-Sender-Authentication")
@@ -325,15 +338,3 @@ class _Message(MessageHandler):
         """One line about this message; those that are no warning can be switched off."""
         if level > logging.INFO or not self._filter.configuration.settings.boolean("milter_quiet"):
             self._filter.say(self.transaction, text, level)
-
-
-def _response(consequence: Consequence, refusal: Refusal) -> Response:
-    match consequence:
-        case Consequence.ACCEPT | Consequence.QUARANTINE:
-            return CONTINUE
-        case Consequence.DISCARD:
-            return DISCARD
-        case Consequence.TEMPFAIL:
-            return reply(451, "4" + refusal.enhanced[1:], refusal.text) if refusal.text else TEMPFAIL
-        case Consequence.REJECT:
-            return reply(550, "5" + refusal.enhanced[1:], refusal.text)

@@ -97,6 +97,11 @@ def check(programme: Programme) -> list[str]:
         check_wanted(wanted)
         if not wanted.items:
             warnings.append(f"{configuration.name} has no socket; set milter_listen (-p), unless systemd opens it")
+        path = configuration.settings.string("milter_pop_before_smtp")
+        if path.startswith("/") and not {"$", "\\"} & set(path) and not os.path.exists(path):
+            warnings.append(
+                f"milter_pop_before_smtp (-U): {path}: there is no such file yet; until then nobody is in it"
+            )
     if programme.settings.string("user"):
         wanted_account(programme.settings)
     elif os.geteuid() == 0:

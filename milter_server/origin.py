@@ -1,7 +1,8 @@
 """Whose mail a message is: that of a client that we sign for, or a stranger's.
 
 Ours is who has authenticated to the MTA, who comes through a daemon or with a macro that says so (`-m`, `-M`), and
-internal hosts (`-i`). Mail that no host brought (a local program's) comes from this host.
+internal hosts (`-i`); and who has fetched mail before (`pop_before_smtp`). Mail that no host brought (a local
+program's) comes from this host.
 
 SPF and Sender ID are about hosts that deliver mail of a domain, not about users who submit it: what a user submits is
 not judged by them, and what internal hosts send is, but not refused for it.
@@ -44,8 +45,11 @@ class Origin(NamedTuple):
     submitted: bool = False
 
 
+FETCHED_MAIL: Final = Origin("POP before SMTP", submitted=True)
+
+
 def origin_of(configuration: Configuration, transaction: Transaction) -> Origin:
-    """Whose mail this is."""
+    """Whose mail this is, as far as that can be said at once."""
     macros = transaction.macros
     if user := macros.get("auth_authen"):
         return Origin(f"authenticated as {user[:100].decode('utf-8', 'backslashreplace')}", submitted=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 from exim_dkim.authentication import Authentication, Method, method_results
 from exim_dkim.config.settings import Settings
 from exim_dkim.printable import one_line
 from milter_server.actions import Action, Cause
 from milter_server.message import Transaction
+from milter_server.response import CONTINUE, DISCARD, TEMPFAIL, Response, reply
 
 MAX_TEXT: Final = 400
 """Characters of a refusal: with its codes it fits a line of RFC 5321 §4.5.3.1.5."""
@@ -73,3 +74,17 @@ def _sender_refusal(found: Authentication) -> tuple[str, str, str]:
                 why = result.reason or "; ".join(result.comments)
                 return name, f"{result.result}{f' ({why})' if why else ''}", why or result.result
     return "SPF and Sender ID", "no domain vouches for this client", "none"
+
+
+def response_to(consequence: Action, refusal: Refusal) -> Response:
+    """What the MTA is told; what is held goes on, and is held by a change."""
+    match consequence:
+        case Action.ACCEPT | Action.QUARANTINE:
+            return CONTINUE
+        case Action.DISCARD:
+            return DISCARD
+        case Action.TEMPFAIL:
+            return reply(451, "4" + refusal.enhanced[1:], refusal.text) if refusal.text else TEMPFAIL
+        case Action.REJECT:
+            return reply(550, "5" + refusal.enhanced[1:], refusal.text)
+    assert_never(consequence)

@@ -22,10 +22,7 @@ from milter_server.author import Author, NoAuthor, authors
 from milter_server.configuration import SIGNERS, SIGNING_DOMAIN, SIGNING_KEY, SIGNING_SELECTOR, Configuration
 from milter_server.message import Transaction
 from milter_server.sendmail_lists import as_delivered
-from milter_server.variables import MilterEnvironment
-
-SLOW: Final = (b"lookup", b"readsocket", b"dnsdb", b"run", b"readfile")
-"""What in an option may make its expansion wait for somebody: then it is expanded in a thread."""
+from milter_server.variables import MilterEnvironment, takes_time
 
 
 class NotSigned(Exception):
@@ -79,8 +76,7 @@ class Signer:
         self._configuration = configuration
         self._clock = clock
         settings = configuration.settings
-        options = [name for name in _OPTIONS if any(word in settings.text(name) for word in SLOW)]
-        self._slow = bool(options)
+        self._slow = any(takes_time(settings.text(name)) for name in _OPTIONS)
 
     def identify(self, fields: Sequence[HeaderField]) -> Identity:
         """Who the message is from, if that is somebody whom we sign for. Raises `NotSigned`."""

@@ -14,6 +14,7 @@ from milter_server.letters import (
     UsageError,
     domains,
     hosts,
+    literal_file,
     mode,
     refused,
     sets,
@@ -86,8 +87,9 @@ SIGNING: Final[tuple[Letter, ...]] = (
     Letter("n", "check", "", "Check the configuration and end.", take_check),
     Letter("R", "reports", "", "Refused: failures are not reported.", refused(
         "failures are not reported by mail; leave -R out, and read the log")),
-    Letter("U", "popauth", "FILE", "Refused: POP before SMTP.", refused(
-        "POP before SMTP is not known; have clients authenticate (that counts), or list them with -i FILE")),
+    Letter("U", "popauth", "FILE", "Sign mail of clients that have fetched mail before (POP before SMTP): their"
+           " addresses are in this file, which the POP server writes: Berkeley DB, .cdb or text.",
+           sets("milter_pop_before_smtp", literal_file)),
     Letter("", "sendmail-lists", "", "Sign lists of addresses as Sendmail delivers them, with comma and blank.",
            switches("milter_sendmail_lists")),
     Letter("W", "log-why", "", "Log why mail was not signed.", switches("milter_log_why")),

@@ -32,6 +32,14 @@ MACROS: Final[Mapping[bytes, str]] = {
 }
 """Exim's variables that a macro has."""
 
+SLOW: Final = (b"lookup", b"readsocket", b"dnsdb", b"run", b"readfile")
+"""What in an option may make its expansion wait for somebody: then it is expanded in a thread."""
+
+
+def takes_time(option: bytes) -> bool:
+    """Whether the expansion of this text may wait for somebody."""
+    return any(word in option for word in SLOW)
+
 
 class MilterEnvironment(MessageEnvironment):
     """The environment of one message on its way through a milter. `variables`: those of our own, by name."""

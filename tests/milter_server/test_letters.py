@@ -23,7 +23,7 @@ HISTORIC = {
     "dkim": "a:Ab:c:C:d:DfF:hi:I:k:KlL:m:M:no:p:P:qrRs:S:t:T:u:U:vVWx:",
 }
 VALUES = {"b": "v", "c": "simple", "C": "default=accept", "r": "0", "T": "5"}
-REFUSED = {"sid": "", "dk": "RU", "dkim": "RU"}
+REFUSED = {"sid": "", "dk": "R", "dkim": "R"}
 SETTLED = {"s", "S", "k", "K"}  # whose meaning is tested below
 
 
@@ -176,6 +176,8 @@ OPTIONS_OF: list[tuple[str, str, Mapping[str, str]]] = [
         "milter_daemons": "MSA MTA", "milter_macros": "a=b c", "milter_external_hosts": "192.0.2.0/24",
         "milter_internal_hosts": "10.0.0.0/8 ::1", "milter_subdomains": "true", "milter_require_fields": "true",
         "milter_log_why": "true"}),
+    ("dkim", "-U '/etc/mail/pop$.db'", {"milter_pop_before_smtp": "/etc/mail/pop\\$.db"}),
+    ("dk", "-U pop", {"milter_pop_before_smtp": str(Path.cwd() / "pop"), "domainkeys_verify": "true"}),
     ("dkim", "-K -k /etc/rules", {"milter_key_list": "/etc/rules"}),
     ("dkim", "-c relaxed/simple", {"dkim_canon": "relaxed/simple"}),
     ("dkim", "-c relaxed", {"dkim_canon": "relaxed/simple"}),
@@ -279,7 +281,6 @@ def test_a_relative_key_file_in_the_letters_of_2005() -> None:
         ("dkim", "-T 0", "wait for ever"),
         ("dkim", "-T soon", "not a number of seconds"),
         ("dkim", "-C weather=reject", "is no cause"),
-        ("dkim", "-U /etc/pop", "have clients authenticate"),
         ("dkim", "-R", "not reported by mail; leave -R out"),
         ("dkim", "-F 123", "-t FILE -F TIME"),
         ("dkim", "-t m -F soon", "seconds since 1970"),

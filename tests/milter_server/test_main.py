@@ -212,6 +212,12 @@ def test_where_the_log_goes(
             log.setLevel(logging.NOTSET)
 
 
+def test_a_list_of_clients_that_is_not_there_yet_is_told() -> None:
+    done = run("dkim", "-p", "inet:1@127.0.0.1", *SIGNING, "-U", "/nonexistent/pop.db", "-n")
+    assert done.returncode == 0
+    assert "warning: milter_pop_before_smtp (-U): /nonexistent/pop.db: there is no such file yet" in done.stderr
+
+
 def test_messages_in_files(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("From: a@example.org\n\ntext\n")
     done = run("dkim", *SIGNING, "-t", str(tmp_path / "m"))
