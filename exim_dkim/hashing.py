@@ -152,7 +152,8 @@ class FieldChooser:
     def choose(self, names: Sequence[bytes]) -> list[HeaderField]:
         """The fields for `names` (lower case), in that order. A name beyond the last field stands for nothing."""
         last = self._last
-        if len(set(names)) == len(names):
+        different = set(names)
+        if len(different) == len(names):
             return [last[name] for name in names if name in last]
-        left = {name: list(self.all(name)) for name in names}
+        left = {name: list(self.all(name)) for name in different}  # once each: h= may say x:x:x:… thousands of times
         return [left[name].pop() for name in names if left[name]]
