@@ -10,8 +10,10 @@ dnspython's own cache is not used: it neither merges questions in flight nor bou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -28,7 +30,7 @@ from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.system.answercache import AnswerCache
 from exim_dkim.system.nameservers import NameServer, parse_nameservers, system_nameservers
 from exim_dkim.system.rdata import pack_records, text_of_name
-from exim_dkim.system.slots import Slots
+from exim_dkim.system.slots import Asker, Slots, Turn
 
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
@@ -37,11 +39,15 @@ MIN_TRIES = 3
 """How often a question is sent at least when no answer comes: one lost packet must not cost a verdict."""
 
 MAX_IN_FLIGHT = 512
-"""Questions on their way at once. The others wait, within their time-out, and the last ones go first: mail from domains
-whose name servers are silent must not keep all others from being looked up."""
+"""Questions on their way at once. The others wait, within their time-out, and those go first whose task has asked least
+(`slots`): mail whose records spread into many questions for silent name servers must not keep all others from being
+looked up. A task is one evaluation of one message."""
 
 MAX_SOCKETS = 3 * MAX_IN_FLIGHT
 """Sockets that they need at most, in all likelihood: one for each try."""
+
+LAST_MOMENT = 0.02
+"""Seconds more that are waited for a question, so that one that had its turn at once ends by itself."""
 
 MAX_ALIAS_QUERIES = 4
 """How often a CNAME that the server did not follow is asked for: recursive servers do it themselves."""
@@ -57,6 +63,14 @@ _TYPES = {record_type: dns.rdatatype.from_text(record_type.name) for record_type
 
 
 _Tries = dict[asyncio.Task[QueryMessage | str], int]
+
+
+class _Flight(NamedTuple):
+    """A question that somebody waits for, and the task that finds the answer."""
+
+    task: asyncio.Task[Answer]
+    turn: Turn
+    waiting: set[object]
 
 
 class _Failure(Exception):
@@ -75,7 +89,8 @@ class DnsResolver:
         self._cache = AnswerCache() if cache is None else cache
         self._first = 0  # the server that answered last is asked first
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flights: dict[Question, asyncio.Task[Answer]] = {}
+        self._flights: dict[Question, _Flight] = {}
+        self._askers: WeakKeyDictionary[asyncio.Task[object], Asker] = WeakKeyDictionary()
         self._slots = Slots(MAX_IN_FLIGHT)
         self.queries = 0  # sent so far
 
@@ -86,52 +101,84 @@ class DnsResolver:
             return tuple(known)
         answers = [self._cache.get(_folded(question)) for question in questions]
         if None in answers:
-            self._enter_loop()
-            flights = [
-                None if answer else self._flight(_folded(question))
-                for question, answer in zip(questions, answers, strict=True)
-            ]
-            # Shielded: who gives up waiting must not take the answer from the others.
-            answers = [
-                await asyncio.shield(flight) if flight else answer
-                for flight, answer in zip(flights, answers, strict=True)
-            ]
+            missing = [_folded(question) for question, answer in zip(questions, answers, strict=True) if not answer]
+            found = await self._find_all(dict.fromkeys(missing))
+            answers = [answer or found[_folded(q)] for q, answer in zip(questions, answers, strict=True)]
         return tuple(a._replace(question=q) for q, a in zip(questions, answers, strict=True) if a is not None)
+
+    async def _find_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
+        """The answers to different questions, or that there is none in time. Who gives up takes them from nobody."""
+        self._enter_loop()
+        asker, mark = self._asker(), object()
+        flights = {question: self._flight(question, asker) for question in questions}
+        for flight in flights.values():
+            flight.waiting.add(mark)
+        try:
+            await asyncio.wait([flight.task for flight in flights.values()], timeout=self._timeout + LAST_MOMENT)
+        finally:
+            for flight in flights.values():
+                flight.waiting.discard(mark)
+                if not flight.waiting and not flight.turn.begun:
+                    flight.task.cancel()
+        return {
+            question: flight.task.result() if flight.task.done() else self._late(question)
+            for question, flight in flights.items()
+        }
 
     def _enter_loop(self) -> None:
         """What belongs to an event loop is made anew in another one."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop, self._flights, self._slots = loop, {}, Slots(MAX_IN_FLIGHT)
+            self._askers.clear()
 
-    def _flight(self, question: Question) -> asyncio.Task[Answer]:
-        """The one task that finds the answer, begun now or earlier."""
+    def _asker(self) -> Asker:
+        """Who asks: the task that does."""
+        task = asyncio.current_task()
+        assert task is not None
+        asker = self._askers.get(task)
+        if asker is None:
+            asker = self._askers[task] = Asker()
+        return asker
+
+    def _flight(self, question: Question, asker: Asker) -> _Flight:
+        """The one flight for this question, begun now or earlier."""
         flight = self._flights.get(question)
-        if flight is None:
-            flight = self._flights[question] = asyncio.create_task(self._fly(question))
+        if flight is None or not (flight.waiting or flight.turn.begun):  # the latter is about to end
+            turn = self._slots.turn(asker)
+            flight = self._flights[question] = _Flight(asyncio.create_task(self._fly(question, turn)), turn, set())
+            flight.task.add_done_callback(functools.partial(self._land, question))
+        else:
+            flight.turn.join(asker)
         return flight
 
-    async def _fly(self, question: Question) -> Answer:
-        try:
+    def _land(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        flight = self._flights.get(question)
+        if flight is not None and flight.task is task:
+            del self._flights[question]
+
+    async def _fly(self, question: Question, turn: Turn) -> Answer:
+        async with turn:
             answer, ttl = await self._find(question)
-            self._cache.put(answer, ttl)
-            return answer
-        finally:
-            self._flights.pop(question, None)
+        self._cache.put(answer, ttl)
+        return answer
 
     async def _find(self, question: Question) -> tuple[Answer, float]:
         """The answer and how many seconds it may be kept."""
-        trouble, detail = Trouble.SERVFAIL, ""
         try:
-            async with asyncio.timeout(self._timeout), self._slots:
+            async with asyncio.timeout(self._timeout):
                 return await self._follow(question)
         except TimeoutError:
-            trouble, detail = Trouble.TIMEOUT, f"no answer within {self._timeout:g}s"
+            return self._late(question), _FOREVER
         except _Failure as failure:
             detail = str(failure)
         except Exception as error:  # noqa: BLE001 - whatever the answer made dnspython do, it is no answer
             detail = f"unusable answer ({error or type(error).__name__})"
-        return Answer(question, trouble=trouble, detail=detail), _FOREVER
+        return Answer(question, trouble=Trouble.SERVFAIL, detail=detail), _FOREVER
+
+    def _late(self, question: Question) -> Answer:
+        """For one that has not come. It is not remembered of a question that had no turn: that says nothing of it."""
+        return Answer(question, trouble=Trouble.TIMEOUT, detail=f"no answer within {self._timeout:g}s")
 
     async def _follow(self, question: Question) -> tuple[Answer, float]:
         """Asks, and asks again where a CNAME leads out of the answer."""

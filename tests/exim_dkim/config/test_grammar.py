@@ -213,6 +213,8 @@ def test_exim_agrees(text: bytes, tmp_path: Path) -> None:
 @pytest.mark.peer("exim")
 @pytest.mark.parametrize("name", ["_DKIM_SIGN_HEADERS", "_DKIM_OVERSIGN_HEADERS"])
 def test_built_in_macros_are_exim_s(tmp_path: Path, name: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: Exim takes no other configuration from others")
     file = tmp_path / "exim.conf"
     file.touch()
     command = [program("exim4", "exim4-daemon-heavy"), "-C", str(file), "-bP", "macro", name]

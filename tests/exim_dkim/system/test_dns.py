@@ -237,6 +237,69 @@ def test_who_gives_up_takes_the_answer_from_nobody() -> None:
     in_loop(check, records('@ 300 TXT "v=DKIM1; p=abc"', delay=0.1))
 
 
+class Held(DnsResolver):
+    """Has eight places. Questions about .good are answered at once, and all others never."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__([Address("127.0.0.1")], timeout)
+        self.asked: list[str] = []
+
+    async def _follow(self, question: Question) -> tuple[Answer, float]:
+        self.asked.append(question.name)
+        if not question.name.endswith(".good"):
+            await asyncio.Event().wait()
+        return Answer(question, TEXT), 60
+
+
+GREEDY = tuple(f"{number}.bad" for number in range(20))
+
+
+def with_eight_places(
+    monkeypatch: pytest.MonkeyPatch, timeout: float, check: Callable[[Held], Coroutine[Any, Any, None]]
+) -> None:
+    async def run() -> None:
+        resolver = Held(timeout)
+        await asyncio.wait_for(check(resolver), 10)
+        for flight in resolver._flights.values():
+            flight.task.cancel()
+
+    monkeypatch.setattr("exim_dkim.system.dns.MAX_IN_FLIGHT", 8)
+    asyncio.run(run())
+
+
+def test_who_asks_for_much_leaves_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a question that waits for a place already."""
+
+    async def check(resolver: Held) -> None:
+        greedy = asyncio.create_task(ask_all(resolver, *GREEDY, "wanted.good"))
+        await asyncio.sleep(0.01)
+        assert resolver.asked == [*GREEDY[:4]]
+        for name in ("other.good", "wanted.good"):
+            (answer,) = await ask_all(resolver, name)
+            assert answer.records == TEXT
+        assert resolver.asked == [*GREEDY[:4], "other.good", "wanted.good"]
+        greedy.cancel()
+        await asyncio.wait([greedy])
+        await asyncio.sleep(0)
+        assert {question.name for question in resolver._flights} == {*GREEDY[:4]}  # nobody waits for the others
+
+    with_eight_places(monkeypatch, 30, check)
+
+
+def test_nothing_is_remembered_of_what_could_not_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(resolver: Held) -> None:
+        assert {answer.trouble for answer in await ask_all(resolver, *GREEDY)} == {Trouble.TIMEOUT}
+        while resolver._flights:
+            await asyncio.sleep(0.01)
+        asked = len(resolver.asked)
+        assert asked < len(GREEDY)
+        for name in (GREEDY[0], GREEDY[-1]):
+            assert (await ask_all(resolver, name))[0].trouble is Trouble.TIMEOUT
+        assert resolver.asked[asked:] == [GREEDY[-1]]
+
+    with_eight_places(monkeypatch, 0.1, check)
+
+
 def test_one_resolver_serves_several_event_loops() -> None:
     resolver: DnsResolver | None = None
 
