@@ -382,7 +382,7 @@ def test_a_fault_while_a_large_message_is_hashed(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_options_without_sense(options: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"line 1 of test\.conf"):
+    with pytest.raises(ConfigurationError, match=r"^test\.conf:1: "):
         make_service(resolver(), options)
 
 
