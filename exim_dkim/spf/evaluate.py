@@ -113,7 +113,7 @@ async def evaluate(
     names = helo.decode("utf-8", "replace"), (local.decode("utf-8", "replace") or POSTMASTER, asked)
     walk = Walk(client, *names, Resumed(got, resolver) if got else resolver, policy, select, clock, end)
     verdict = await _evaluate(walk, identity)
-    if not walk.by_time and verdict.reason is not SpfReason.INTERNAL_ERROR:
+    if KEPT.wants(key) and not walk.by_time and verdict.reason is not SpfReason.INTERNAL_ERROR:
         rounds = walk.rounds
         flags = walk.by_local, walk.by_helo
         KEPT.put(key, Evaluation(verdict, policy, rounds, local, helo, *flags, size_of(rounds)))

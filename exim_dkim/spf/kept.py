@@ -1,9 +1,10 @@
 """Evaluations that are kept, so that one like it need not be done again (RFC 7208 §4).
 
-A verdict follows from who is judged, the policy, and the answers of DNS. So an evaluation is kept with the questions
-that it asked and the answers that it got. When this client comes with this domain again, the same questions are asked,
-in the same order, and the verdict holds if every answer is what it was. If one is not, the evaluation is done anew, and
-takes up the answers that were got until then: they are what it asks first, so no question is asked in vain.
+A verdict follows from who is judged, the policy, and the answers of DNS. So what is evaluated for the second time is
+kept with the questions that it asked and the answers that it got. When this client comes with this domain again, the
+same questions are asked, in the same order, and the verdict holds if every answer is what it was. If one is not, the
+evaluation is done anew, and takes up the answers that were got until then: they are what it asks first, so no question
+is asked in vain.
 
 What depends on the time (a limit, the macro `t`) is not kept, nor is a fault of ours.
 """
@@ -19,6 +20,8 @@ from exim_dkim.spf.verdict import SpfPolicy, SpfVerdict
 
 MAX_KEPT: Final = 16 << 20
 """How much is kept, in bytes of memory: some thousand pairs of a client and a domain."""
+MAX_SEEN: Final = 1 << 15
+"""How many pairs are remembered that came once: about 2 MiB."""
 _PER_EVALUATION: Final = 1200
 _PER_ANSWER: Final = 550
 """What an evaluation, and one of its answers, takes at most in bytes beside names and records."""
@@ -62,6 +65,17 @@ class KeptEvaluations(dict[Key, Evaluation]):
         super().__init__()
         self.size = 0
         self._largest = largest
+        self._seen: set[int] = set()
+
+    def wants(self, key: Key) -> bool:
+        """Whether an evaluation is to be put in: when it is done for the second time. Many clients come only once."""
+        number = hash(key)
+        if number in self._seen:
+            return True
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.clear()
+        self._seen.add(number)
+        return False
 
     def put(self, key: Key, evaluation: Evaluation) -> None:
         """Keep this evaluation, in the place of an earlier one."""
@@ -77,6 +91,7 @@ class KeptEvaluations(dict[Key, Evaluation]):
         """Forget all."""
         super().clear()
         self.size = 0
+        self._seen.clear()
 
 
 class Resumed:

@@ -18,7 +18,7 @@ from exim_dkim.resolver import Answer, Question, RecordType, Trouble
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host, evaluate, select_spf1, walk
 from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.evaluate import KEPT
-from exim_dkim.spf.kept import MAX_KEPT, Evaluation, KeptEvaluations, Resumed, size_of
+from exim_dkim.spf.kept import MAX_KEPT, MAX_SEEN, Evaluation, KeptEvaluations, Resumed, size_of
 from exim_dkim.spf.walk import Walk, question_of
 from tests.support.openspf import cases
 from tests.support.run import run
@@ -57,9 +57,11 @@ def judge(about: Envelope, zone: Mapping[Key, Value], policy: SpfPolicy = POLICY
 
 
 def judge_anew(about: Envelope, zone: Mapping[Key, Value]) -> tuple[SpfVerdict, list[Question]]:
-    """The same without anything kept."""
+    """The same without anything kept; after it, this is."""
     KEPT.clear()
-    return judge(about, zone)
+    first = judge(about, zone)
+    assert judge(about, zone) == first
+    return first
 
 
 @pytest.fixture
@@ -136,8 +138,7 @@ def test_what_a_verdict_depends_on(first: Envelope, about: Envelope, again: bool
 def test_what_it_does_not_depend_on(sender: bytes, helo: bytes, identity: SpfIdentity, evaluated: list[Walk]) -> None:
     about = envelope(sender=sender, helo=b"example.org" if identity is SpfIdentity.HELO else helo)
     wanted = run(check_host(about, MemoryResolver(PLAIN), POLICY, identity))
-    KEPT.clear()
-    judge(envelope(sender=b"@example.org" if sender == b"@example.org" else b"alice@example.org"), PLAIN)
+    judge_anew(envelope(sender=b"@example.org" if sender == b"@example.org" else b"alice@example.org"), PLAIN)
     evaluated.clear()
     assert run(check_host(about, MemoryResolver(PLAIN), POLICY, identity)) == wanted
     assert wanted.identity is identity
@@ -147,7 +148,7 @@ def test_what_it_does_not_depend_on(sender: bytes, helo: bytes, identity: SpfIde
 def test_each_policy_and_each_choice_of_records_judges_for_itself() -> None:
     strict = SpfPolicy(max_void_lookups=0)
     zone: dict[Key, Value] = {"example.org": ["v=spf1 a:gone.example.org ~all", "other ip4:192.0.2.7"]}
-    for _ in range(2):
+    for _ in range(4):
         assert judge(envelope(), zone)[0].reason is SpfReason.MATCHED_SOFTFAIL
         assert judge(envelope(), zone, strict)[0].reason is SpfReason.TOO_MANY_VOID_LOOKUPS
         address = (b"alice", b"example.org")
@@ -161,7 +162,7 @@ def _select_other(records: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def test_the_time_limit_holds_for_what_is_kept() -> None:
-    judge(envelope("192.0.2.99"), ZONE)
+    judge_anew(envelope("192.0.2.99"), ZONE)
     resolver = MemoryResolver(ZONE)
     ticks = iter([0.0, 1.0, 99.0, 99.0, 99.0])
     verdict = run(check_host(envelope("192.0.2.99"), resolver, POLICY, clock=lambda: next(ticks)))
@@ -174,7 +175,7 @@ def test_the_time_limit_holds_for_what_is_kept() -> None:
 def test_the_time_in_an_explanation(odd: str) -> None:
     zone: dict[Key, Value] = {"example.org": f"v=spf1{odd} -all exp=why.example.org", "why.example.org": "at %{t}"}
     clock = itertools.count(1000).__next__
-    for _ in range(2):
+    for _ in range(3):
         verdict = run(check_host(envelope(), MemoryResolver(zone), POLICY, clock=clock))
         assert verdict.reason is SpfReason.MATCHED_FAIL
         assert re.fullmatch("at [0-9]+", verdict.text)
@@ -190,12 +191,13 @@ class Broken:
 
 
 def test_a_fault_is_no_verdict_for_later() -> None:
-    first, _ = judge(envelope(), PLAIN)
+    first, _ = judge_anew(envelope(), PLAIN)
     assert run(check_host(envelope(), Broken(), POLICY)).reason is SpfReason.INTERNAL_ERROR
     assert judge(envelope(), PLAIN)[0] == first
     KEPT.clear()
-    assert run(check_host(envelope(), Broken(), POLICY)).reason is SpfReason.INTERNAL_ERROR
-    assert not KEPT
+    for _ in range(3):
+        assert run(check_host(envelope(), Broken(), POLICY)).reason is SpfReason.INTERNAL_ERROR
+        assert not KEPT
 
 
 def test_how_much_is_kept() -> None:
@@ -213,6 +215,19 @@ def test_how_much_is_kept() -> None:
     kept.put((1, int, b"example.org", select_spf1), huge)
     assert (len(kept), kept.size) == (0, 0), "larger than all that may be kept"
     assert MAX_KEPT <= 16 << 20
+
+
+def test_only_what_comes_again_is_kept(evaluated: list[Walk]) -> None:
+    for number in range(4):
+        judge(envelope(), PLAIN)
+        assert len(evaluated) == min(number + 1, 2)
+        assert bool(KEPT) == (number > 0)
+    kept = KeptEvaluations()
+    keys = [(number, int, b"example.org", select_spf1) for number in range(MAX_SEEN)]
+    assert not any(kept.wants(key) for key in keys)
+    assert all(kept.wants(key) for key in keys)
+    assert not kept.wants((MAX_SEEN, int, b"example.org", select_spf1))
+    assert not kept.wants(keys[0]), "so many are remembered and no more"
 
 
 def test_what_was_got_is_given_only_to_who_asks_the_same() -> None:
@@ -237,7 +252,9 @@ def test_the_size_is_not_below_what_memory_it_takes(hosts: int) -> None:
             name = f"d{number}.example.org"
             mail = [f"m{host}.{name}" for host in range(hosts)]
             zone: dict[Key, Value] = {name: "v=spf1 mx -all", (name, RecordType.MX): [f"10 {host}" for host in mail]}
-            judge(about, {**zone, **{(host, RecordType.A): "192.0.2.99" for host in mail}})
+            zone.update({(host, RecordType.A): "192.0.2.99" for host in mail})
+            judge(about, zone)
+            judge(about, zone)
         del zone, mail
         walk.CACHE = RecordCache()
         question_of.cache_clear()
