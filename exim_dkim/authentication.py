@@ -174,6 +174,13 @@ def _dkim_result(verdict: Verdict, data: str) -> MethodResult:
     )
 
 
+def signature_result(verdict: Verdict | DomainKeysVerdict) -> MethodResult:
+    """What the field would say of this signature alone."""
+    if isinstance(verdict, Verdict):
+        return _dkim_result(verdict, _shown_data([verdict.signature])[0])
+    return _domainkeys_result(verdict)
+
+
 def verdict_comment(verdict: Verdict | DomainKeysVerdict) -> str:
     """Why a signature is what it is, for people; of a good one, how strong its key is."""
     testing = ""

@@ -199,7 +199,10 @@ def _plan_one(
     check_algorithm(key, hash_name)
     identity = _identity(evaluation)
     timestamp, expiration = _timestamps(evaluation, now)
-    request = SigningRequest(domain, selector, names, hash_name, header, body, identity, timestamp, expiration)
+    request = SigningRequest(
+        domain, selector, names, hash_name, header, body, identity, timestamp, expiration,
+        evaluation.options.boolean("dkim_request_reports"),
+    )  # fmt: skip
     if header != "nowsp":
         return PlannedSignature(request, key)
     from exim_dkim.dkim.legacy_sign import LegacySigning  # rare, and the filter starts for each message

@@ -26,6 +26,7 @@ from milter_server.message import Header, Stage, Transaction
 from milter_server.origin import FETCHED_MAIL, Origin, is_listed, origin_of
 from milter_server.pop_before_smtp import PopBeforeSmtp, PopBeforeSmtpError
 from milter_server.refusal import Refusal, consequence_of, refusal_text, response_to
+from milter_server.reporting import Reporter
 from milter_server.response import ACCEPT, CONTINUE, TEMPFAIL, Action, Changes, Response
 from milter_server.results import (
     Told,
@@ -58,10 +59,15 @@ class AuthenticationFilter(Filter):
     """One filter, by one configuration."""
 
     def __init__(
-        self, configuration: Configuration, authenticator: Authenticator, clock: Callable[[], float] = time.time
+        self,
+        configuration: Configuration,
+        authenticator: Authenticator,
+        clock: Callable[[], float] = time.time,
+        reporter: Reporter | None = None,
     ) -> None:
-        """`clock`: the time of signatures."""
+        """`clock`: the time of signatures. `reporter`: what tells domains of signatures that fail, if anything does."""
         self.configuration = configuration
+        self.reporter = reporter
         self.authenticator = authenticator
         self.name = configuration.name
         self.actions = Action.ADD_HEADERS
@@ -291,6 +297,8 @@ class _Message(MessageHandler):
         self._log(one_line(words, 500) + ("" if consequence is Consequence.ACCEPT else f" -> {consequence.value}"))
         if consequence is Consequence.QUARANTINE:
             changes.quarantine(refusal.text)
+        if self._filter.reporter is not None and not self._origin.submitted:
+            self._filter.reporter.consider(self.transaction, authserv_id, self._header.fields, found, consequence)
         return response_to(consequence, refusal)
 
     def _judge(self, found: Authentication, told: Told) -> tuple[Consequence, Refusal]:

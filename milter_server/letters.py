@@ -1,8 +1,7 @@
 """Command lines of the milter programs: a table of options for each, in the letters of 2005 and later.
 
-An option does one of these: it sets an option of the configuration file (`milter_listen` …), it is refused with advice
-what to do instead, it is accepted with a warning since it never did anything, or it is about this run of the program
-only. Every letter has a long form, too.
+An option does one of these: it sets an option of the configuration file (`milter_listen` …), it is accepted with a
+warning since it never did anything, or it is about this run of the program only. Every letter has a long form, too.
 """
 
 from __future__ import annotations
@@ -87,15 +86,6 @@ def depends(letter: str) -> Take:
 
     def take(line: CommandLine, value: str) -> None:
         line.seen[letter] = value
-
-    return take
-
-
-def refused(advice: str) -> Take:
-    """Is not done; `advice` says why, and what to do instead."""
-
-    def take(line: CommandLine, value: str) -> None:
-        raise UsageError(advice)
 
     return take
 

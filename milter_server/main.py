@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from exim_dkim.config.settings import Settings
@@ -35,6 +36,7 @@ from milter_server.configuration import Configuration
 from milter_server.detach import Starter, detach
 from milter_server.filter import AuthenticationFilter
 from milter_server.keys import Keys
+from milter_server.reporting import Reporter
 from milter_server.restart import Keeper
 from milter_server.server import Server, Service
 
@@ -91,7 +93,9 @@ def check(programme: Programme) -> list[str]:
     warnings.
     """
     warnings = []
-    make_filters(programme)
+    for each in make_filters(programme).values():
+        if each.reporter is not None:
+            warnings += each.reporter.delivery.warnings()
     for configuration in programme.filters:
         wanted = _wanted_sockets(configuration)
         check_wanted(wanted)
@@ -162,13 +166,21 @@ def _wanted_sockets(configuration: Configuration) -> Wanted:
     return Wanted(configuration.settings, SOCKETS, items, parse_milter_address)
 
 
-def make_filters(programme: Programme) -> dict[str, AuthenticationFilter]:
-    """The filters, by name; they share what DNS has answered. `ConfigurationError` for options without sense."""
+def make_filters(
+    programme: Programme, known: Mapping[str, AuthenticationFilter] = MappingProxyType({})
+) -> dict[str, AuthenticationFilter]:
+    """The filters, by name; they share what DNS has answered. `known`: those before, whose limits of reports go on.
+    `ConfigurationError` for options without sense.
+    """
     resolver = open_resolver(programme.settings)
     made = {}
     for configuration in programme.filters:
-        authenticator = Authenticator(resolver, policies(configuration.settings), time.time, log)
-        made[configuration.name] = AuthenticationFilter(configuration, authenticator)
+        settings, name = configuration.settings, configuration.name
+        authenticator = Authenticator(resolver, policies(settings), time.time, log)
+        before = known[name].reporter if name in known else None
+        wanted = settings.boolean("milter_reports") and configuration.methods
+        reporter = Reporter(settings, name, resolver, before.limits if before else None) if wanted else None
+        made[name] = AuthenticationFilter(configuration, authenticator, reporter=reporter)
     return made
 
 
@@ -182,7 +194,7 @@ def _serve(
     def reload() -> None:
         try:
             keys = {name: each.configuration.keys for name, each in filters.items()}
-            fresh = make_filters(read(keys))
+            fresh = make_filters(read(keys), filters)
         except EximDkimError as error:
             log.error("the old configuration stays: %s", error)
             return

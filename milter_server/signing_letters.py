@@ -16,7 +16,6 @@ from milter_server.letters import (
     hosts,
     literal_file,
     mode,
-    refused,
     sets,
     switches,
     take_check,
@@ -85,8 +84,8 @@ SIGNING: Final[tuple[Letter, ...]] = (
     Letter("M", "macros", "LIST", "Sign mail with these macros of the MTA: NAME or NAME=VALUE.",
            sets("milter_macros", comma_list)),
     Letter("n", "check", "", "Check the configuration and end.", take_check),
-    Letter("R", "reports", "", "Refused: failures are not reported.", refused(
-        "failures are not reported by mail; leave -R out, and read the log")),
+    Letter("R", "reports", "", "Report failed signatures to domains that ask for it (milter_report_ options).",
+           switches("milter_reports")),
     Letter("U", "popauth", "FILE", "Sign mail of clients that have fetched mail before (POP before SMTP): their"
            " addresses are in this file, which the POP server writes: Berkeley DB, .cdb or text.",
            sets("milter_pop_before_smtp", literal_file)),

@@ -186,6 +186,8 @@ _PLAIN: Final[dict[str, tuple[str, Callable[[str], str]]]] = {
     "minimumkeybits": ("dkim_verify_min_keysizes", _key_bits),
     "clockdrift": ("dkim_verify_clock_drift", _seconds),
     "maximumsignaturestoverify": ("dkim_verify_signatures", str),
+    "reportaddress": ("milter_report_from", lambda value: value.rpartition("<")[2].partition(">")[0].strip()),
+    "mtacommand": ("milter_report_command", lambda value: f"{value} -t -i -f <>"),
 }
 _SWITCHES: Final = {
     "subdomains": "milter_subdomains",
@@ -194,6 +196,8 @@ _SWITCHES: Final = {
     "logwhy": "milter_log_why",
     "autorestart": "milter_restart",
     "requiredheaders": "milter_require_fields",
+    "sendreports": "milter_reports",
+    "requestreports": "dkim_request_reports",
 }
 _TOGETHER: Final = frozenset((
     "basedirectory", "domain", "keyfile", "keytable", "logresults", "omitheaders", "oversignheaders", "selector",

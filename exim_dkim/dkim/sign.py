@@ -41,6 +41,8 @@ class SigningRequest(NamedTuple):
     identity: tuple[bytes, Domain] | None = None
     timestamp: int | None = None
     expiration: int | None = None
+    wants_reports: bool = False
+    """Asks for reports when the signature fails (RFC 6651 §3.1)."""
 
 
 def choose_names(wanted: Iterable[bytes], fields: Sequence[HeaderField]) -> tuple[bytes, ...]:
@@ -148,6 +150,8 @@ def format_field(first: Sequence[bytes], request: SigningRequest, last: bytes) -
         tags.append(b"t=%d" % request.timestamp)
     if request.expiration is not None:
         tags.append(b"x=%d" % request.expiration)
+    if request.wants_reports:
+        tags.append(b"r=y")
     line = b"DKIM-Signature:"
     lines: list[bytes] = []
     for part in (*(b" " + tag + b";" for tag in tags), *name_parts(request.names), last, b" b="):

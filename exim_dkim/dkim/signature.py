@@ -56,6 +56,8 @@ class Signature(NamedTuple):
     expiration: int | None = None
     body_hash: bytes = b""
     data: bytes = b""
+    wants_reports: bool = False
+    """r=y: the signer wants to hear when the signature fails (RFC 6651 §3.1)."""
 
     @property
     def legacy(self) -> bool:
@@ -95,13 +97,14 @@ class _FaultError(Exception):
 class _Signer:
     """Whose signature it claims to be. Read first, so that a fault further on can be laid at somebody's door."""
 
-    __slots__ = ("domain", "identity_domain", "identity_local", "selector")
+    __slots__ = ("domain", "identity_domain", "identity_local", "selector", "wants_reports")
 
     def __init__(self) -> None:
         self.domain: Domain | None = None
         self.selector: Selector | None = None
         self.identity_local = b""
         self.identity_domain: Domain | None = None
+        self.wants_reports = False
 
 
 def parse_signature(field: HeaderField, legacy: bool = False) -> Signature:
@@ -129,12 +132,14 @@ def parse_signature(field: HeaderField, legacy: bool = False) -> Signature:
             selector=signer.selector,
             identity_local=signer.identity_local,
             identity_domain=signer.identity_domain,
+            wants_reports=signer.wants_reports,
         )
 
 
 def _read_signer(tags: dict[bytes, bytes], signer: _Signer) -> None:
     if b"d" not in tags:
         raise _FaultError(DkimReason.MISSING_TAG, "d= is missing")
+    signer.wants_reports = tags.get(b"r") == b"y"
     try:
         signer.domain = signer.identity_domain = Domain.parse(tags[b"d"])
     except ParseError:
@@ -179,6 +184,7 @@ def _read_rest(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) ->
         _number(tags, b"x") if b"x" in tags else None,
         _base64(tags, b"bh"),
         _base64(tags, b"b"),
+        signer.wants_reports,
     )
     _check(signature)
     return signature

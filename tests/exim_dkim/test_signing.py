@@ -165,6 +165,11 @@ def test_timestamps(value: str, times: tuple[int | None, int | None]) -> None:
     assert (request.timestamp, request.expiration) == times
 
 
+def test_reports_are_requested_where_it_is_said() -> None:
+    assert plan(dkim_request_reports="true").signatures[0].request.wants_reports
+    assert not plan().signatures[0].request.wants_reports
+
+
 def test_every_option_knows_domain_and_selector() -> None:
     made = plan(
         dkim_domain="a.example:b.example",

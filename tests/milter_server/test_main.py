@@ -463,3 +463,34 @@ def test_sockets_of_systemd_find_their_filter_by_name(tmp_path: Path) -> None:
         finally:
             child.terminate()
             assert child.wait(20) == 0
+
+
+# --- reports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "text"),
+    [
+        ("milter_report_command=/nowhere/sendmail -t", 0, "warning: milter_report_command: /nowhere/sendmail cannot"),
+        ("milter_report_command=sendmail -t", 78, "is not a program by its whole path"),
+        ("milter_report_server=inet:25", 78, "want inet:PORT@HOST"),
+        ("milter_report_from=nobody", 78, "'nobody' is not an address"),
+    ],
+)
+def test_reports_are_looked_at_before_the_start(option: str, status: int, text: str) -> None:
+    common = ("-n", "-b", "v", "-p", "inet:1@127.0.0.1", "--set", "primary_hostname=mx.example", "--set", option)
+    done = run("dkim", *common, "-R")
+    assert (done.returncode, text in done.stderr) == (status, True), done.stderr
+    assert run("dkim", *common).returncode == 0  # without -R nobody looks at it
+
+
+def test_limits_of_reports_go_on_when_the_configuration_is_read_again() -> None:
+    settings = parse_configuration(b"milter_reports\nprimary_hostname = mx.example\n", "test.conf")
+    programme = Programme(settings, (read_filter(settings, "dkim-filter"),))
+    first = make_filters(programme)
+    again = make_filters(programme, first)
+    assert first["dkim-filter"].reporter is not None
+    assert again["dkim-filter"].reporter is not None
+    assert again["dkim-filter"].reporter.limits is first["dkim-filter"].reporter.limits
+    off = parse_configuration(b"primary_hostname = mx.example\n", "test.conf")
+    assert make_filters(Programme(off, (read_filter(off, "dkim-filter"),)), first)["dkim-filter"].reporter is None

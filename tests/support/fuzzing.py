@@ -29,6 +29,7 @@ from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_field, parse_header, parse_message, to_wire
 from exim_dkim.names import Domain, Selector, split_address
 from exim_dkim.policy import VerificationPolicy
+from exim_dkim.reports.record import parse_report_record
 from exim_dkim.system.mailbox import read_message
 from exim_dkim.system.nameservers import parse_nameserver, parse_resolv_conf
 from exim_dkim.system.spool_header import SpoolError, parse_spool_header
@@ -55,6 +56,7 @@ from tests.support.fuzzing_addresses import (
 )
 from tests.support.fuzzing_milter import CONVERSATIONS, PACKETS, REPLIES
 from tests.support.fuzzing_milter import TOKENS as MILTER_TOKENS
+from tests.support.fuzzing_reports import REPORTED, report
 from tests.support.fuzzing_spf import SPF_TOKENS, judge_record, spf_records
 from tests.support.fuzzing_values import TOKENS, VALUES, expand_mail
 from tests.support.run import run
@@ -271,6 +273,14 @@ TARGETS = (
     Target("responsible address", responsible_address, (), HEADERS, HEADER_TOKENS),
     Target("sender id", sender_id, (), SENDER_ID, SENDER_ID_TOKENS),
     Target("key of a look-up", parse_key, (ParseError,), [b"example.org", b"a@example.org", b"@x.y"], [b"@", b"."]),
+    Target(
+        "report record",
+        parse_report_record,
+        (ParseError,),
+        [b"ra=dkim-errors; rp=50; rr=v:x", b"ra=a=2Eb; rr=all; rs=no"],
+        [b"ra=", b"rp=", b"rr=", b";", b":", b"=40", b"@", b"100", b"all"],
+    ),
+    Target("report", report, (), REPORTED, [b"r=y", b"@", b'"', *_LINE_ENDS, b"From: ", b";", b"=", b"\0", b"<", b">"]),
     Target(
         "private key", load_private_key, (KeyFormatError,), _PRIVATE_KEYS, [b"-----", b"\n", b"RSA ", b"BEGIN ", b"="]
     ),

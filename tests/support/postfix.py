@@ -100,10 +100,14 @@ class Postfix(Mta):
 
     def submit_locally(self, message: bytes, sender: str, recipient: str) -> None:
         """Give it a message as a program on this host does, by its `sendmail` command; it must take it."""
-        command = self._command(self.root / "usr" / "sbin" / "sendmail", "-i", "-f", sender, recipient)
-        # The command wants its options before -C; the others take -c.
-        command[command.index("-c")] = "-C"
-        subprocess.run(list(map(str, command)), input=message, capture_output=True, check=True, timeout=60)
+        command = [*self.local_command(), "-i", "-f", sender, recipient]
+        subprocess.run(command, input=message, capture_output=True, check=True, timeout=60)
+
+    def local_command(self) -> list[str]:
+        """Its `sendmail` command, to which options and addresses may be added."""
+        command = self._command(self.root / "usr" / "sbin" / "sendmail")
+        command[command.index("-c")] = "-C"  # the others take -c
+        return list(map(str, command))
 
     def version(self) -> str:
         """mail_version, such as 3.7.11."""

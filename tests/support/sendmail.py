@@ -108,6 +108,10 @@ class Sendmail(Mta):
         """Try every message in the queue once, and wait for the end."""
         subprocess.run(list(map(str, self._command("-q"))), check=True, timeout=60, capture_output=True)
 
+    def local_command(self) -> list[str]:
+        """Its command for local programs, to which options and addresses may be added."""
+        return list(map(str, self._command()))
+
     def _mc(self, settings: tuple[str, ...]) -> str:
         made = [*settings]
         for milter in {milter.name: milter for each in self.listeners.values() for milter in each.milters}.values():

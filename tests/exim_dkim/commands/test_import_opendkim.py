@@ -104,6 +104,11 @@ SINGLE = "Domain example.org, other.example\nSelector s$1\nKeyFile /etc/k$\nSock
         ("SignatureTTL 86400\n", "dkim_timestamps", "86400"),
         ("MacroList {{a}}=b|c,d\n", "milter_macros", "{a}=b {a}=c d"),
         ("MTA MSA, MTA\n", "milter_daemons", "MSA MTA"),
+        ("SendReports yes\n", "milter_reports", "true"),
+        ("ReportAddress dkim@x.example\n", "milter_report_from", "dkim@x.example"),
+        ('ReportAddress "DKIM reports" <dkim@x.example>\n', "milter_report_from", "dkim@x.example"),
+        ("RequestReports yes\n", "dkim_request_reports", "true"),
+        ("MTACommand /usr/lib/sendmail\n", "milter_report_command", "/usr/lib/sendmail -t -i -f <>"),
         ("On-Default r\n", "milter_actions", "default=r"),
         ("On-DNSError accept\n", "milter_actions", "dnserror=accept"),
         ("Nameservers 192.0.2.1,192.0.2.2\n", "dns_nameservers", "<, 192.0.2.1, 192.0.2.2"),
@@ -168,7 +173,7 @@ def test_a_key_for_each_domain(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("SendReports yes\n", "opendkim.conf:1: SendReports: has no equivalent here"),
+        ("ReportBccAddress a@b.example\n", "opendkim.conf:1: ReportBccAddress: has no equivalent here"),
         ("SignatureAlgorithm rsa-sha1\n", "nobody accepts rsa-sha1"),
         ("Minimum 100%\n", "is not needed"),
         ("MultipleSignatures yes\n", "only the first signature"),

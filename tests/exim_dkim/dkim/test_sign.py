@@ -44,6 +44,13 @@ def test_golden() -> None:
     assert data.endswith(b"==\r\n")
 
 
+def test_a_request_for_reports() -> None:
+    field = sign(FIELDS, HASH, request(wants_reports=True), crypto.load_private_key(SEED))
+    assert b" r=y;" in field
+    assert parse_signature(parse_field(field)).wants_reports
+    assert b"r=y" not in sign(FIELDS, HASH, request(), crypto.load_private_key(SEED))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -39,6 +39,22 @@ def test_defaults() -> None:
     assert (signature.body_length, signature.timestamp, signature.expiration) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("tags", "wants"),
+    [
+        ("; r=y", True),
+        ("; r = y ", True),
+        ("; r=y; l=x", True),  # a signature that cannot be used may ask as well
+        ("", False),
+        ("; r=n", False),
+        ("; r=", False),
+        ("; r=y:z", False),
+    ],
+)
+def test_who_asks_for_reports(tags: str, wants: bool) -> None:
+    assert read(PLAIN + tags).wants_reports is wants
+
+
 FAULTS = [
     ("v=1; nonsense", DkimReason.BAD_TAG_LIST),
     ("", DkimReason.MISSING_TAG),
