@@ -23,7 +23,7 @@ from exim_dkim.message import parse_message
 from exim_dkim.system import logs
 from milter_server import dkim_filter, sid_filter
 from milter_server.command import Body, Data, EndOfHeaders, Field, Mail, Rcpt
-from milter_server.configuration import filters_of
+from milter_server.configuration import filters_of, read_filter
 from milter_server.main import LOGGERS, Programme, configure_logs, make_filters
 from tests.support import samples
 from tests.support.cli import run_cli
