@@ -44,6 +44,7 @@ MAX_LIST_FILE: Final = 32 << 20
 SIGNING_DOMAIN: Final = b"acl_m_signing_domain"
 SIGNING_SELECTOR: Final = b"acl_m_signing_selector"
 SIGNING_KEY: Final = b"acl_m_signing_key"
+SIGNING_IDENTITY: Final = b"acl_m_signing_identity"
 """Variables with what milter_domains and milter_key_list say for a message."""
 
 SIGNERS: Final = {Method.DKIM: "dkim", Method.DOMAINKEYS: "domainkeys"}
@@ -132,6 +133,8 @@ def _with_defaults(settings: Settings, name: str, signers: Collection[Method]) -
         if method not in signers:
             defaults[f"{prefix}_domain"] = b""
             continue
+        if method is Method.DKIM and settings.is_set("milter_key_list"):
+            values["identity"] = SIGNING_IDENTITY
         for option, variable in values.items():
             if not settings.is_set(f"{prefix}_{option}"):
                 defaults[f"{prefix}_{option}"] = b"$" + variable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exim_dkim.config.options import OPTIONS
@@ -17,9 +17,24 @@ from exim_dkim.errors import SigningError
 from exim_dkim.expansion.value import Value
 from exim_dkim.hashing import BodyHash, BodyHasher
 from exim_dkim.message import HeaderField, parse_header
-from exim_dkim.signing import SigningPlan, is_strict, plan_signatures, signature_fields
+from exim_dkim.signing import (
+    MAX_SIGNATURES,
+    PlannedSignature,
+    SigningPlan,
+    is_strict,
+    plan_signatures,
+    signature_fields,
+)
 from milter_server.author import Author, NoAuthor, authors
-from milter_server.configuration import SIGNERS, SIGNING_DOMAIN, SIGNING_KEY, SIGNING_SELECTOR, Configuration
+from milter_server.configuration import (
+    SIGNERS,
+    SIGNING_DOMAIN,
+    SIGNING_IDENTITY,
+    SIGNING_KEY,
+    SIGNING_SELECTOR,
+    Configuration,
+)
+from milter_server.keylist import Rule
 from milter_server.message import Transaction
 from milter_server.sendmail_lists import as_delivered
 from milter_server.variables import MilterEnvironment, takes_time
@@ -37,11 +52,14 @@ class Unsignable(Exception):
         self.defer = defer
 
 
+Variables = Mapping[bytes, bytes | Value]
+
+
 class Identity(NamedTuple):
-    """For whom a message is signed: its authors, and what is known of them to the options."""
+    """For whom a message is signed: its authors, and what the options know of them, for each time that it is signed."""
 
     authors: tuple[Author, ...]
-    variables: dict[bytes, bytes | Value]
+    variables: tuple[Variables, ...]
     listed: bool
 
 
@@ -88,30 +106,25 @@ class Signer:
         if configuration.key_list is not None:
             return self._by_key_list(found)
         if configuration.domains is None:
-            return Identity(found, {}, listed=False)
+            return Identity(found, ({},), listed=False)
         domains = [configuration.domains.signing_domain(author.domain) for author in found]
         for author, domain in zip(found, domains, strict=True):
             if domain is None:
                 raise NotSigned(f"{author.domain} is not in milter_domains")
         assert domains[0] is not None
         name, literal = domains[0]
-        return Identity(found, {SIGNING_DOMAIN: Value(name.encode(), not literal)}, listed=True)
+        return Identity(found, ({SIGNING_DOMAIN: Value(name.encode(), not literal)},), listed=True)
 
     def _by_key_list(self, found: tuple[Author, ...]) -> Identity:
         key_list = self._configuration.key_list
         assert key_list is not None
-        rules = [key_list.find(author.local.decode("utf-8", "surrogateescape"), author.domain) for author in found]
-        for author, rule in zip(found, rules, strict=True):
-            if rule is None:
+        for author in found:
+            if key_list.find(_local(author), author.domain) is None:
                 raise NotSigned(f"milter_key_list has no rule for {author}")
-        rule = rules[0]
-        assert rule is not None
-        variables: dict[bytes, bytes | Value] = {
-            SIGNING_DOMAIN: rule.domain.encode() if rule.domain else Value(found[0].domain.encode(), True),
-            SIGNING_SELECTOR: rule.selector.encode(),
-            SIGNING_KEY: rule.key_file.encode("utf-8", "surrogateescape"),
-        }
-        return Identity(found, variables, listed=True)
+        rules = key_list.find_all(_local(found[0]), found[0].domain)
+        if not self._configuration.settings.boolean("milter_multiple_signatures"):
+            del rules[1:]
+        return Identity(found, tuple(_variables(rule, found[0]) for rule in rules), listed=True)
 
     async def begin(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
         """As `begin_now`, in a thread where the options take time."""
@@ -122,12 +135,15 @@ class Signer:
     def begin_now(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
         """What is to be signed, before the body. Raises `NotSigned`, `Unsignable`."""
         settings, now = self._configuration.settings, self._clock()
-        environment = MilterEnvironment(settings, fields, transaction, identity.variables, now)
-        try:
-            plan = plan_signatures(settings, environment, fields, now, self._configuration.keys.read)
-        except SigningError as error:
-            strict = is_strict(settings, environment) if settings.is_set("dkim_strict") else None
-            raise Unsignable(error, strict) from error
+        plans = []
+        for variables in identity.variables:
+            environment = MilterEnvironment(settings, fields, transaction, variables, now)
+            try:
+                plans.append(plan_signatures(settings, environment, fields, now, self._configuration.keys.read))
+            except SigningError as error:
+                strict = is_strict(settings, environment) if settings.is_set("dkim_strict") else None
+                raise Unsignable(error, strict) from error
+        plan = plans[0] if len(plans) == 1 else _together(plans)
         if not identity.listed:
             plan = _own_only(plan, identity.authors)
         if not plan.signs:
@@ -153,3 +169,35 @@ def _own_only(plan: SigningPlan, found: Sequence[Author]) -> SigningPlan:
         else:
             notes.append(f"not signed for {planned.request.domain}: the author is at {foreign.domain}")
     return plan._replace(signatures=tuple(kept), notes=tuple(notes))
+
+
+def _local(author: Author) -> str:
+    return author.local.decode("utf-8", "surrogateescape")
+
+
+def _variables(rule: Rule, author: Author) -> Variables:
+    """What a rule says of a message. An identity that is not under the signing domain says nothing."""
+    domain = rule.domain or author.domain
+    identity = rule.identity.replace("*", author.domain)
+    host = identity.rpartition("@")[2].lower()
+    if host != domain and not host.endswith(f".{domain}"):
+        identity = ""
+    return {
+        SIGNING_DOMAIN: rule.domain.encode() if rule.domain else Value(author.domain.encode(), True),
+        SIGNING_SELECTOR: rule.selector.encode(),
+        SIGNING_KEY: rule.key_file.encode("utf-8", "surrogateescape"),
+        SIGNING_IDENTITY: Value(identity.encode("utf-8", "surrogateescape"), True),
+    }
+
+
+def _together(plans: Sequence[SigningPlan]) -> SigningPlan:
+    """All signatures of several plans, none of them twice; of DomainKeys there is one only, the first."""
+    signatures: dict[object, PlannedSignature] = {}
+    for planned in (planned for plan in plans for planned in plan.signatures):
+        signatures.setdefault((planned.request.domain, planned.request.selector, planned.request.identity), planned)
+    domainkeys = next((plan.domainkeys for plan in plans if plan.domainkeys is not None), None)
+    notes = tuple(dict.fromkeys(note for plan in plans for note in plan.notes))
+    kept = tuple(signatures.values())
+    if len(kept) > MAX_SIGNATURES:
+        raise Unsignable(SigningError(f"{len(kept)} rules fit; at most {MAX_SIGNATURES} signatures make sense"), None)
+    return SigningPlan(kept, notes, domainkeys)

@@ -111,6 +111,7 @@ _DECLARED: tuple[tuple[str, OptionType, str | None, str], ...] = (
     ("milter_domains", "string", None, "whose mail is signed: domains, *.DOMAIN, /FILE; blanks between"),
     ("milter_subdomains", "boolean", "false", "sign mail of subdomains of milter_domains, too"),
     ("milter_key_list", "string", None, "file with a key for each author, instead of milter_domains"),
+    ("milter_multiple_signatures", "boolean", "false", "sign by all rules of milter_key_list that fit"),
     ("milter_internal_hosts", "string", "127.0.0.1 ::1", "clients whose mail is signed: hosts, networks, /FILE"),
     ("milter_pop_before_smtp", "expanded string", None, "who has fetched mail, and is internal: /FILE, or yes"),
     ("milter_external_hosts", "string", None, "strangers that may send as milter_domains: no warning"),

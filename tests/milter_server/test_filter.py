@@ -32,7 +32,7 @@ from tests.support.milter_client import VERSION_2, VERSION_6, MilterClient
 from tests.support.milter_filters import BODY, DNS, FIELDS, KEY, SIGNER, Exchange, make_filter, pass_through
 from tests.support.milter_world import Serving
 from tests.support.run import run
-from tests.support.samples import signed
+from tests.support.samples import KEY_DIRECTORY, signed
 
 STRANGER = b"198.51.100.7"
 Parts = tuple[list[tuple[bytes, bytes]], bytes]
@@ -184,6 +184,43 @@ def test_macros_that_decide_are_asked_for() -> None:
     assert {"i", "{auth_authen}", "{trusted}", "v"} <= set(asked[Stage.MAIL])
     with Serving(make_filter(SIGNER)) as world, MilterClient(world.address) as mta:
         assert mta.agreed.macros == ()
+
+
+KEY_RULES = f"""
+*@example.org:example.org:{KEY}:key1:Alice@*
+*@example.org:*:{KEY}:rsa:@other.example
+alice@*:example.org:{KEY_DIRECTORY / "ed25519.pem"}:ed:x@sub.example.org
+*@example.org:example.org:{KEY}:key1:Alice@*
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "signed"),
+    [
+        ("", ["key1 Alice@example.org"]),
+        ("milter_multiple_signatures", ["key1 Alice@example.org", "rsa ", "ed x@sub.example.org"]),
+        ("dkim_identity = $acl_m_signing_selector@example.org", ["key1 key1@example.org"]),
+        (
+            "milter_multiple_signatures\ndkim_selector = same",
+            ["same Alice@example.org", "same ", "same x@sub.example.org"],
+        ),
+    ],
+)
+def test_rules_with_identities(tmp_path: Path, option: str, signed: list[str]) -> None:
+    (tmp_path / "rules").write_text(KEY_RULES)
+    exchange = pass_through(make_filter(f"milter_key_list = {tmp_path}/rules\n{option}\n"))
+    tags = [
+        dict(tag.strip().partition("=")[::2] for tag in each.split(";")) for each in exchange.values("DKIM-Signature")
+    ]
+    assert [f"{each['s']} {each.get('i', '')}" for each in tags] == signed
+    assert {result for _, result in verdicts(exchange)} == {"pass"} or "same" in option
+
+
+def test_too_many_rules_fit(tmp_path: Path) -> None:
+    (tmp_path / "rules").write_text("".join(f"*@example.org:example.org:{KEY}:s{n}\n" for n in range(21)))
+    exchange = pass_through(make_filter(f"milter_key_list = {tmp_path}/rules\nmilter_multiple_signatures\n"))
+    assert exchange.response.letter == b"y"
+    assert b"21 rules fit" in exchange.response.data
 
 
 def test_rules(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ FILES = {"/keys/mail.private", "/keys/news.pem", "/keys/plain"}
         ("*:*:/keys/mail", "*", Rule("", "/keys/mail.private", "mail")),
         ("*::/keys/news", "*", Rule("", "/keys/news.pem", "news")),
         ("*:d.example:/keys/mail.private", "*", Rule("d.example", "/keys/mail.private", "mail")),
+        ("*:d:/keys/plain:s:a@*", "*", Rule("d", "/keys/plain", "s", "a@*")),
+        ("*:d:/keys/plain::@d", "*", Rule("d", "/keys/plain", "plain", "@d")),
         (" * : D.example : /keys/gone : sel ", "*", Rule("d.example", "/keys/gone", "sel")),
     ],
 )
@@ -26,10 +28,15 @@ def test_rules(line: str, pattern: str, rule: Rule) -> None:
     assert parse_rule(line, FILES.__contains__) == (pattern, rule)
 
 
-@pytest.mark.parametrize("line", ["", "*", "*:d", "*:d:keys/mail", ":d:/keys/mail", "*:d:/keys/mail:s:more", "*:d:"])
+@pytest.mark.parametrize("line", ["", "*", "*:d", "*:d:keys/mail", ":d:/keys/mail", "*:d:/keys/mail:s:a@b:c", "*:d:"])
 def test_what_is_no_rule(line: str) -> None:
     with pytest.raises(ValueError, match=r"is not a rule|begins with /"):
         parse_rule(line, FILES.__contains__)
+
+
+def test_an_identity_has_an_at_sign() -> None:
+    with pytest.raises(ValueError, match="an identity"):
+        parse_rule("*:d:/keys/mail:s:more", FILES.__contains__)
 
 
 RULES = KeyList(
@@ -66,6 +73,20 @@ def test_the_first_rule_that_fits_decides(address: str, selector: str) -> None:
     assert (rule.selector if rule else "") == selector
 
 
+@pytest.mark.parametrize(
+    ("address", "selectors"),
+    [
+        ("boss@example.org", ["boss", "org"]),
+        ("late@example.org", ["org", "late"]),
+        ("newsletter@example.com", ["news", "com"]),
+        ("a@example.net", []),
+    ],
+)
+def test_all_rules_that_fit(address: str, selectors: list[str]) -> None:
+    local, _, domain = address.partition("@")
+    assert [rule.selector for rule in RULES.find_all(local, domain)] == selectors
+
+
 def test_files() -> None:
     assert RULES.files() == {f"/k/{name}" for name in ("boss", "org", "late", "net", "news", "com")}
 
@@ -83,7 +104,8 @@ def test_any_text_is_a_list_or_an_error(lines: list[str], local: str, domain: st
         made = KeyList(lines, lambda path: False)
     except ValueError:
         return
-    made.find(local, domain)
+    found = made.find_all(local, domain)
+    assert made.find(local, domain) == (found[0] if found else None)
 
 
 def test_a_hostile_address_does_not_take_long() -> None:
