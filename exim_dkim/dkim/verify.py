@@ -3,28 +3,28 @@
 The only thing awaited is the resolver, once for all keys. Bad mail never raises: each signature gets a `Verdict`.
 Where the RFC leaves a choice: signatures are judged in the order they stand; those beyond the policy's limit get a
 verdict of their own and cost nothing. Of several key records at one name (undefined by §3.6.2.2) each is tried, up to
-`MAX_KEY_RECORDS`, as most verifiers do; text that is no key record at all does not disturb those that are.
+`keyuse.MAX_KEY_RECORDS`, as most verifiers do; text that is no key record at all does not disturb those that are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple
 
-from exim_dkim import crypto
+from exim_dkim.crypto import PublicKey
 from exim_dkim.dkim.legacy import LegacyHash
 from exim_dkim.dkim.signature import FIELD_NAME, Signature, parse_signature
-from exim_dkim.errors import KeyFormatError, ParseError
-from exim_dkim.hashing import CHUNK, BodyHash, BodyHasher, FieldChooser, header_text
+from exim_dkim.errors import ParseError
+from exim_dkim.hashing import BodyHash, BodyHasher, FieldChooser, header_text
 from exim_dkim.keyrecord import KeyRecord, parse_key_record
+from exim_dkim.keyuse import MAX_KEY_RECORDS, load_key, no_key, refuse_record
 from exim_dkim.message import HeaderField, Message, is_well_formed
 from exim_dkim.outcome import DkimReason, DkimResult
 from exim_dkim.policy import VerificationPolicy
-from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
+from exim_dkim.resolver import Answer, Question, RecordType, Resolver
+from exim_dkim.stages import BodyStage
 
-MAX_KEY_RECORDS: Final = 4
-"""Key records tried at one name: enough for a botched rotation, too few to make us work for an attacker."""
 MAX_VERDICTS: Final = 200
 """Signatures that get a verdict at all; a header can hold thousands."""
 
@@ -72,35 +72,21 @@ class _Pending:
     key_bits: int = 0
     body_hash: BodyHash | None = None
     legacy: LegacyHash | None = None
-    key: crypto.PublicKey | None = None  # of a legacy signature, which is checked last
+    key: PublicKey | None = None  # of a legacy signature, which is checked last
 
     def end(self, reason: DkimReason, detail: str = "") -> Verdict:
         self.verdict = Verdict(reason, self.signature, detail, self.testing, self.key_bits)
         return self.verdict
 
 
-class Verification:
+class Verification(BodyStage[_Pending]):
     """A message whose header has been judged and whose body is still to come."""
 
-    __slots__ = ("_hasher", "_partial_body", "_pending")
+    __slots__ = ("_partial_body",)
 
     def __init__(self, pending: Sequence[_Pending], hasher: BodyHasher, partial_body: bool) -> None:
-        self._pending = pending
-        self._hasher = hasher
+        super().__init__(pending, hasher)
         self._partial_body = partial_body
-
-    @property
-    def wants_body(self) -> bool:
-        """False when every verdict is known without the body."""
-        return None in [pending.verdict for pending in self._pending]
-
-    def update(self, chunk: bytes) -> None:
-        """Take the next piece of the body, in wire form, cut anywhere."""
-        self._hasher.update(chunk)
-
-    def take_whole(self, body: bytes) -> None:
-        """Take all of a body that is no longer than `hashing.CHUNK`, instead of `update`."""
-        self._hasher.take_whole(body)
 
     def finish(self) -> tuple[Verdict, ...]:
         """The verdicts, one a signature, in the order of the header. Empty for an unsigned message."""
@@ -142,13 +128,7 @@ class Verification:
 async def verify(message: Message, resolver: Resolver, policy: VerificationPolicy, now: float) -> tuple[Verdict, ...]:
     """The verdicts on a whole message. `now` is in seconds since the epoch."""
     verification = await verify_header(message.fields, resolver, policy, now)
-    if not verification.wants_body:
-        return verification.finish()
-    if len(message.data) - message.body_start <= CHUNK:
-        verification.take_whole(message.body)
-    else:
-        for chunk in message.body_chunks():
-            verification.update(chunk)
+    verification.take_body(message)
     return verification.finish()
 
 
@@ -208,8 +188,7 @@ def _judge_signature(signature: Signature, chooser: FieldChooser, policy: Verifi
 def _judge_key(pending: _Pending, answer: Answer, chooser: FieldChooser, policy: VerificationPolicy) -> None:
     """RFC 6376 §6.1.2 and §6.1.3 step 4, for each key record until one verifies. Sets the verdict if none does."""
     if answer.trouble is not None or not answer.records:
-        name = pending.signature.key_name
-        pending.end(_key_trouble(answer.trouble), f"{name}: {answer.detail}" if answer.detail else name)
+        pending.end(*no_key(DkimReason, answer, pending.signature.key_name))
         return
     signature = pending.signature
     chosen = chooser.choose(signature.names)
@@ -233,19 +212,6 @@ def _judge_key(pending: _Pending, answer: Answer, chooser: FieldChooser, policy:
     pending.verdict = worst
 
 
-def _key_trouble(trouble: Trouble | None) -> DkimReason:
-    match trouble:
-        case Trouble.NXDOMAIN:
-            return DkimReason.KEY_NXDOMAIN
-        case Trouble.NO_DATA | None:
-            return DkimReason.KEY_NO_DATA
-        case Trouble.SERVFAIL:
-            return DkimReason.KEY_SERVFAIL
-        case Trouble.TIMEOUT:
-            return DkimReason.KEY_TIMEOUT
-    assert_never(trouble)
-
-
 def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: VerificationPolicy) -> tuple[DkimReason, str]:
     """What this key record makes of the signature; `GOOD` when the header fits it."""
     signature = pending.signature
@@ -254,15 +220,11 @@ def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: Verifica
     refusal = _refuse_record(record, signature)
     if refusal is not None:
         return refusal
-    try:
-        key = crypto.load_public_key(record.type, record.data)
-    except KeyFormatError as error:
-        return DkimReason.KEY_UNUSABLE, str(error)
+    key = load_key(DkimReason, record, policy.min_key_bits.get(record.type, 0), policy.max_key_bits)
+    if not isinstance(key, PublicKey):
+        reason, detail, pending.key_bits = key
+        return reason, detail
     pending.key_bits = key.bits
-    if key.bits < policy.min_key_bits.get(key.type, 0):
-        return DkimReason.KEY_TOO_SMALL, f"{key.bits} bits; at least {policy.min_key_bits[key.type]} are wanted"
-    if key.bits > policy.max_key_bits:
-        return DkimReason.KEY_TOO_LARGE, f"{key.bits} bits; at most {policy.max_key_bits} are accepted"
     if signature.legacy:
         pending.key = key
     elif not key.verify(signature.data, text, signature.hash_name):
@@ -272,16 +234,9 @@ def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: Verifica
 
 def _refuse_record(record: KeyRecord, signature: Signature) -> tuple[DkimReason, str] | None:
     """What the record says against its use for this signature (RFC 6376 §6.1.2), or None."""
-    if not record.version_known:
-        return DkimReason.KEY_UNKNOWN_VERSION, ""
-    if record.revoked:
-        return DkimReason.KEY_REVOKED, signature.key_name
-    if record.type != signature.key_type:
-        return DkimReason.KEY_TYPE_MISMATCH, f"k={record.type[:40]}, a={signature.algorithm}"
-    if record.hashes is not None and signature.hash_name not in record.hashes:
-        return DkimReason.KEY_HASH_MISMATCH, f"h={':'.join(record.hashes)[:40]}, a={signature.algorithm}"
-    if not record.for_mail:
-        return DkimReason.KEY_NOT_FOR_MAIL, f"s={':'.join(record.services)[:40]}"
+    refusal = refuse_record(DkimReason, record, signature, signature.key_type, signature.hash_name)
+    if refusal is not None:
+        return refusal
     if record.strict_identity and signature.identity_domain != signature.domain:
         return DkimReason.KEY_STRICT_IDENTITY, f"i=@{signature.identity_domain}, d={signature.domain}"
     if signature.legacy and not record.permits(signature.identity_local):

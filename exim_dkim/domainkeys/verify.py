@@ -14,24 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, assert_never
+from typing import NamedTuple
 
-from exim_dkim import crypto
 from exim_dkim.canonical import CRLF, DOMAINKEYS_HEADERS
+from exim_dkim.crypto import PublicKey, new_hash
 from exim_dkim.domainkeys.fields import SignedFields, choose_fields
 from exim_dkim.domainkeys.policy import DomainPolicy, parse_domain_policy, policy_name
 from exim_dkim.domainkeys.sender import Sender
 from exim_dkim.domainkeys.signature import HASH_NAME, Signature, parse_signature
-from exim_dkim.errors import KeyFormatError, ParseError
-from exim_dkim.hashing import CHUNK, BodyHasher
+from exim_dkim.errors import ParseError
+from exim_dkim.hashing import BodyHasher
 from exim_dkim.keyrecord import KeyRecord, parse_key_record
+from exim_dkim.keyuse import MAX_KEY_RECORDS, load_key, no_key, refuse_record
 from exim_dkim.message import HeaderField, Message, is_well_formed
 from exim_dkim.outcome import DkimResult, DomainKeysReason
 from exim_dkim.policy import DomainKeysPolicy
-from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
-
-MAX_KEY_RECORDS: Final = 4
-"""Key records tried at one name: enough for a botched rotation, too few to make us work for an attacker."""
+from exim_dkim.resolver import Answer, Question, RecordType, Resolver
+from exim_dkim.stages import BodyStage
 
 
 class DomainKeysVerdict(NamedTuple):
@@ -75,39 +74,25 @@ class _Pending:
     place: int  # of the signature in the header
     sender: Sender | None = None
     verdict: DomainKeysVerdict | None = None
-    keys: list[tuple[crypto.PublicKey, bool]] = field(default_factory=list)  # and whether its record says t=y
+    keys: list[tuple[PublicKey, bool]] = field(default_factory=list)  # and whether its record says t=y
     digest: Callable[[], bytes] | None = None
 
     def end(self, reason: DomainKeysReason, detail: str = "", testing: bool = False, key_bits: int = 0) -> None:
         self.verdict = DomainKeysVerdict(reason, self.signature, detail, testing, key_bits, self.sender)
 
 
-class Verification:
+class Verification(BodyStage[_Pending]):
     """A message whose header has been judged and whose body is still to come."""
 
-    __slots__ = ("_hasher", "_pending", "_policy", "_sender")
+    __slots__ = ("_policy", "_sender")
 
     def __init__(
         self, pending: Sequence[_Pending], hasher: BodyHasher, sender: Sender | None, policy: DomainPolicy | None
     ) -> None:
         """`sender` and `policy` are those of the whole message."""
-        self._pending = pending
-        self._hasher = hasher
+        super().__init__(pending, hasher)
         self._sender = sender
         self._policy = policy
-
-    @property
-    def wants_body(self) -> bool:
-        """False when every verdict is known without the body."""
-        return None in [pending.verdict for pending in self._pending]
-
-    def update(self, chunk: bytes) -> None:
-        """Take the next piece of the body, in wire form, cut anywhere."""
-        self._hasher.update(chunk)
-
-    def take_whole(self, body: bytes) -> None:
-        """Take all of a body that is no longer than `hashing.CHUNK`, instead of `update`."""
-        self._hasher.take_whole(body)
 
     def finish(self) -> tuple[DomainKeysVerdict, ...]:
         """The verdicts, one a signature, in the order of the header.
@@ -160,13 +145,7 @@ async def verify(
 ) -> tuple[DomainKeysVerdict, ...]:
     """The verdicts on a whole message."""
     verification = await verify_header(message.fields, resolver, policy, now)
-    if not verification.wants_body:
-        return verification.finish()
-    if len(message.data) - message.body_start <= CHUNK:
-        verification.take_whole(message.body)
-    else:
-        for chunk in message.body_chunks():
-            verification.update(chunk)
+    verification.take_body(message)
     return verification.finish()
 
 
@@ -234,7 +213,7 @@ def _begin_hash(pending: _Pending, fields: Sequence[HeaderField], hasher: BodyHa
     """Hash the header (RFC 4870 §3.4.2), and have the body follow."""
     signature = pending.signature
     chosen = choose_fields(signature.names, fields[pending.place + 1 :])
-    hash_ = crypto.new_hash(HASH_NAME)
+    hash_ = new_hash(HASH_NAME)
     hash_.update(DOMAINKEYS_HEADERS[signature.canonicalization](chosen) + CRLF)
     hasher.add(f"domainkeys-{signature.canonicalization}", hash_.update)
     pending.digest = hash_.finalize
@@ -243,8 +222,7 @@ def _begin_hash(pending: _Pending, fields: Sequence[HeaderField], hasher: BodyHa
 def _judge_key(pending: _Pending, answer: Answer, policy: DomainKeysPolicy) -> None:
     """Collect the keys of this name that may be tried; sets the verdict if there is none (RFC 4870 §3.7.4)."""
     if answer.trouble is not None or not answer.records:
-        name = pending.signature.key_name
-        pending.end(_key_trouble(answer.trouble), f"{name}: {answer.detail}" if answer.detail else name)
+        pending.end(*no_key(DomainKeysReason, answer, pending.signature.key_name))
         return
     for record_text in answer.records:
         try:
@@ -260,54 +238,27 @@ def _judge_key(pending: _Pending, answer: Answer, policy: DomainKeysPolicy) -> N
         pending.verdict = None
 
 
-def _key_trouble(trouble: Trouble | None) -> DomainKeysReason:
-    match trouble:
-        case Trouble.NXDOMAIN:
-            return DomainKeysReason.KEY_NXDOMAIN
-        case Trouble.NO_DATA | None:
-            return DomainKeysReason.KEY_NO_DATA
-        case Trouble.SERVFAIL:
-            return DomainKeysReason.KEY_SERVFAIL
-        case Trouble.TIMEOUT:
-            return DomainKeysReason.KEY_TIMEOUT
-    assert_never(trouble)
-
-
 def _take_key(pending: _Pending, record: KeyRecord, policy: DomainKeysPolicy) -> None:
     """Add the key of this record to those that may be tried, or say what is against it."""
     refusal = _refuse_record(record, pending)
     if refusal is not None:
         pending.end(*refusal, record.testing)
         return
-    try:
-        key = crypto.load_public_key("rsa", record.data)
-    except KeyFormatError as error:
-        pending.end(DomainKeysReason.KEY_UNUSABLE, str(error), record.testing)
-        return
-    if key.bits < policy.min_key_bits:
-        wanted = f"{key.bits} bits; at least {policy.min_key_bits} are wanted"
-        pending.end(DomainKeysReason.KEY_TOO_SMALL, wanted, record.testing, key.bits)
-    elif key.bits > policy.max_key_bits:
-        wanted = f"{key.bits} bits; at most {policy.max_key_bits} are accepted"
-        pending.end(DomainKeysReason.KEY_TOO_LARGE, wanted, record.testing, key.bits)
-    else:
+    key = load_key(DomainKeysReason, record, policy.min_key_bits, policy.max_key_bits)
+    if isinstance(key, PublicKey):
         pending.keys.append((key, record.testing))
+    else:
+        reason, detail, bits = key
+        pending.end(reason, detail, record.testing, bits)
 
 
 def _refuse_record(record: KeyRecord, pending: _Pending) -> tuple[DomainKeysReason, str] | None:
     """What the record says against its use for this signature, or None."""
     signature, sender = pending.signature, pending.sender
     assert sender is not None
-    if not record.version_known:
-        return DomainKeysReason.KEY_UNKNOWN_VERSION, ""
-    if record.revoked:
-        return DomainKeysReason.KEY_REVOKED, signature.key_name
-    if record.type != "rsa":
-        return DomainKeysReason.KEY_TYPE_MISMATCH, f"k={record.type[:40]}"
-    if record.hashes is not None and HASH_NAME not in record.hashes:
-        return DomainKeysReason.KEY_HASH_MISMATCH, f"h={':'.join(record.hashes)[:40]}"
-    if not record.for_mail:
-        return DomainKeysReason.KEY_NOT_FOR_MAIL, f"s={':'.join(record.services)[:40]}"
+    refusal = refuse_record(DomainKeysReason, record, signature, "rsa", HASH_NAME)
+    if refusal is not None:
+        return refusal
     if record.strict_identity and sender.domain != signature.domain:
         return DomainKeysReason.KEY_STRICT_IDENTITY, f"{sender.field} is at {sender.domain}, d={signature.domain}"
     if not record.permits(sender.local):
