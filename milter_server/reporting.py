@@ -83,6 +83,19 @@ class Reporter:
         consequence: Action,
     ) -> None:
         """Begins to report what failed of a message that is answered with `consequence`. Never raises, never waits."""
+        try:
+            self._consider(transaction, authserv_id, fields, found, consequence)
+        except Exception as error:  # noqa: BLE001 - a report is never worth more than a line in the log
+            log.error("%s: internal error in a report: %s", self.name, place(error))
+
+    def _consider(
+        self,
+        transaction: Transaction,
+        authserv_id: str,
+        fields: Sequence[HeaderField],
+        found: Authentication,
+        consequence: Action,
+    ) -> None:
         if consequence is Action.TEMPFAIL or not is_answerable(fields, transaction.sender):
             return
         wanted = [one for one in failures(found) if self.limits.permits(one.domain, time.monotonic())]
@@ -112,7 +125,7 @@ class Reporter:
             self._complain(case, failure, str(error))
         except TimeoutError:
             self._complain(case, failure, f"it took longer than {SECONDS:g} seconds")
-        except Exception as error:  # noqa: BLE001 - a report is never worth more than a line in the log
+        except Exception as error:  # noqa: BLE001 - as above
             self._complain(case, failure, f"internal error: {place(error)}")
 
     async def _report_now(self, case: Case, failure: Failure) -> None:

@@ -11,6 +11,8 @@ A domain that does not exist is not guessed at: nothing below it exists either (
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Sequence
 
 from exim_dkim.envelope import ClientAddress, Envelope
@@ -24,6 +26,9 @@ from exim_dkim.spf.walk import Clock
 
 LEAST_TIME = 0.1
 """Seconds that must be left of an evaluation's time for a guess to be begun."""
+
+_SELECT: Select = functools.partial(select_spf1)
+"""Another object than `select_spf1`: what is kept of a guess must not take the place of what is kept of the domain."""
 
 
 async def check_host_or_guess(
@@ -77,8 +82,8 @@ async def _guess(
     if isinstance(domain, SpfReason) or left < LEAST_TIME:
         return verdict
     guessing = _Guessing(resolver, domain, policy.guess.encode("ascii", "replace"))
-    limits = dataclasses.replace(policy, timeout=left, guess="")
-    guessed = await evaluate(client, helo, address, guessing, limits, select_spf1, verdict.identity, clock)
+    limits = _limits(policy, math.ceil(left))
+    guessed = await evaluate(client, helo, address, guessing, limits, _SELECT, verdict.identity, clock)
     verdict = verdict._replace(lookups=guessed.lookups, void_lookups=guessed.void_lookups)
     if guessed.result is SpfResult.PASS:
         reason = SpfReason.GUESSED_PASS
@@ -86,6 +91,12 @@ async def _guess(
     if guessed.result is SpfResult.TEMPERROR:
         return verdict._replace(reason=SpfReason.GUESS_UNDECIDED, detail=guessed.reason.text)
     return verdict
+
+
+@functools.lru_cache(maxsize=64)
+def _limits(policy: SpfPolicy, seconds: int) -> SpfPolicy:
+    """The policy for the guess: the same object, as evaluations are kept by it, for a time in whole seconds."""
+    return dataclasses.replace(policy, timeout=seconds, guess="")
 
 
 class _Guessing:

@@ -272,6 +272,16 @@ def test_a_task_has_an_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
     assert "it took longer than 0.2 seconds" in caplog.text
 
 
+def test_a_fault_of_ours_costs_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(found: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(reporting, "failures", fail)
+    (outcome,) = World().answers(broken())
+    assert outcome.response == CONTINUE
+    assert "internal error in a report: RuntimeError: a bug" in caplog.text
+
+
 class Broken(MemoryResolver):
     """Fails when it is asked for a report record."""
 

@@ -87,6 +87,23 @@ def test_to_whoever_reads_results_a_guess_is_none() -> None:
     )
 
 
+def test_what_is_kept_of_guesses_and_of_domains_does_not_mix() -> None:
+    """However often, in whatever order, and after the DNS has changed."""
+    policies = SpfPolicy(guess=GUESS), SpfPolicy()
+    envelope = Envelope(parse_client(b"192.0.2.9"), b"", b"alice@www.example")
+    published: dict[Key, Value] = {**ZONE, "www.example": "v=spf1 -all"}
+    moved: dict[Key, Value] = {**ZONE, ("www.example", RecordType.A): "203.0.113.1"}
+    expected = {
+        id(ZONE): (SpfReason.GUESSED_PASS, SpfReason.NO_RECORD),
+        id(published): (SpfReason.MATCHED_FAIL, SpfReason.MATCHED_FAIL),
+        id(moved): (SpfReason.NO_RECORD, SpfReason.NO_RECORD),
+    }
+    for zone in (ZONE, ZONE, ZONE, published, published, published, ZONE, moved, moved, moved, ZONE):
+        resolver = MemoryResolver(zone)
+        found = [run(check_host_or_guess(envelope, resolver, policy)).reason for policy in policies * 2]
+        assert tuple(found) == expected[id(zone)] * 2
+
+
 class Slow:
     """Answers, and lets time pass."""
 
