@@ -96,19 +96,22 @@ class DkimReason(enum.Enum):
 
 @enum.unique
 class DomainKeysReason(enum.Enum):
-    """Every way in which the verification of one DomainKeys signature can end (RFC 4870 §3.7)."""
+    """Every way in which the verification of one DomainKeys signature can end (RFC 4870 §3.7).
 
-    GOOD = (DkimResult.PASS, "the signature is good")
+    What is the same as with DKIM has the same name, word and text.
+    """
+
+    GOOD = DkimReason.GOOD.value
     UNSIGNED_SIGNS_ALL = (DkimResult.NONE, "there is no signature, but the domain says that it signs all mail (o=-)")
 
     # The signature field itself (RFC 4870 §3.3)
-    BAD_TAG_LIST = (DkimResult.NEUTRAL, "the signature field is not a well-formed tag list")
-    DUPLICATE_TAG = (DkimResult.NEUTRAL, "a tag stands twice in the signature")
-    MISSING_TAG = (DkimResult.NEUTRAL, "a required tag is missing from the signature")
-    BAD_TAG_VALUE = (DkimResult.NEUTRAL, "a tag of the signature has an unusable value")
-    UNKNOWN_ALGORITHM = (DkimResult.NEUTRAL, "the signature uses an unknown algorithm")
-    UNKNOWN_CANONICALIZATION = (DkimResult.NEUTRAL, "the signature uses an unknown canonicalisation")
-    UNKNOWN_QUERY_METHOD = (DkimResult.NEUTRAL, "the signature names no query method that is known")
+    BAD_TAG_LIST = DkimReason.BAD_TAG_LIST.value
+    DUPLICATE_TAG = DkimReason.DUPLICATE_TAG.value
+    MISSING_TAG = DkimReason.MISSING_TAG.value
+    BAD_TAG_VALUE = DkimReason.BAD_TAG_VALUE.value
+    UNKNOWN_ALGORITHM = DkimReason.UNKNOWN_ALGORITHM.value
+    UNKNOWN_CANONICALIZATION = DkimReason.UNKNOWN_CANONICALIZATION.value
+    UNKNOWN_QUERY_METHOD = DkimReason.UNKNOWN_QUERY_METHOD.value
 
     # Who sends (RFC 4870 §3.1, §3.3)
     SENDER_NOT_SIGNED = (DkimResult.PERMERROR, "neither Sender nor From is signed")
@@ -119,26 +122,26 @@ class DomainKeysReason(enum.Enum):
     # Local policy
     SHA1_NOT_ACCEPTED = (DkimResult.POLICY, "rsa-sha1, all that DomainKeys has, is not accepted here")
     SHA1_REFUSED = (DkimResult.POLICY, "the cryptographic library of this system refuses SHA-1")
-    KEY_TOO_SMALL = (DkimResult.POLICY, "the key is too small")
-    KEY_TOO_LARGE = (DkimResult.POLICY, "the key is too large")
-    UNSIGNED_DUPLICATE_FIELD = (DkimResult.POLICY, "a header field stands more often than it is signed")
-    MALFORMED_HEADER = (DkimResult.POLICY, "the header has a line that is no field, or a lone CR or LF")
-    TOO_MANY_SIGNATURES = (DkimResult.POLICY, "the message has more signatures than are looked at")
+    KEY_TOO_SMALL = DkimReason.KEY_TOO_SMALL.value
+    KEY_TOO_LARGE = DkimReason.KEY_TOO_LARGE.value
+    UNSIGNED_DUPLICATE_FIELD = DkimReason.UNSIGNED_DUPLICATE_FIELD.value
+    MALFORMED_HEADER = DkimReason.MALFORMED_HEADER.value
+    TOO_MANY_SIGNATURES = DkimReason.TOO_MANY_SIGNATURES.value
 
     # The key (RFC 4870 §3.2.3, §3.7.4; RFC 6376 §3.6.1 where the record is one for DKIM, too)
-    KEY_NXDOMAIN = (DkimResult.PERMERROR, "there is no key: the name does not exist in DNS")
-    KEY_NO_DATA = (DkimResult.PERMERROR, "there is no key: the name has no TXT record in DNS")
-    KEY_SERVFAIL = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers failed")
-    KEY_TIMEOUT = (DkimResult.TEMPERROR, "the key could not be fetched: the name servers did not answer in time")
-    KEY_BAD_RECORD = (DkimResult.PERMERROR, "the key record is not well-formed")
-    KEY_UNKNOWN_VERSION = (DkimResult.PERMERROR, "the key record has an unknown version")
-    KEY_REVOKED = (DkimResult.PERMERROR, "the key has been revoked (p= is empty)")
+    KEY_NXDOMAIN = DkimReason.KEY_NXDOMAIN.value
+    KEY_NO_DATA = DkimReason.KEY_NO_DATA.value
+    KEY_SERVFAIL = DkimReason.KEY_SERVFAIL.value
+    KEY_TIMEOUT = DkimReason.KEY_TIMEOUT.value
+    KEY_BAD_RECORD = DkimReason.KEY_BAD_RECORD.value
+    KEY_UNKNOWN_VERSION = DkimReason.KEY_UNKNOWN_VERSION.value
+    KEY_REVOKED = DkimReason.KEY_REVOKED.value
     KEY_TYPE_MISMATCH = (DkimResult.PERMERROR, "the key (k=) is not an RSA key")
     KEY_HASH_MISMATCH = (DkimResult.PERMERROR, "the key (h=) does not permit SHA-1")
-    KEY_NOT_FOR_MAIL = (DkimResult.PERMERROR, "the key is not for mail (s=)")
+    KEY_NOT_FOR_MAIL = DkimReason.KEY_NOT_FOR_MAIL.value
     KEY_STRICT_IDENTITY = (DkimResult.PERMERROR, "the key (t=s) wants a sending address at exactly the signing domain")
     KEY_GRANULARITY = (DkimResult.PERMERROR, "the key (g=) is not for this sending address")
-    KEY_UNUSABLE = (DkimResult.PERMERROR, "the key record holds no usable public key")
+    KEY_UNUSABLE = DkimReason.KEY_UNUSABLE.value
 
     # The arithmetic (RFC 4870 §3.7.5)
     SIGNATURE_MISMATCH = (DkimResult.FAIL, "the signature does not fit: message changed after signing, or wrong key")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import functools
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from exim_dkim.canonical import LEGACY_HEADERS
@@ -158,9 +159,7 @@ def _read_signer(tags: dict[bytes, bytes], signer: _Signer) -> None:
 
 
 def _read_rest(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) -> Signature:
-    for name in REQUIRED_TAGS:
-        if name not in tags:
-            raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
+    _require(tags, REQUIRED_TAGS)
     if tags[b"v"] != b"1":
         raise _FaultError(DkimReason.UNKNOWN_VERSION, f"v={_shown(tags[b'v'])}")
     algorithm = ALGORITHMS.get(tags[b"a"].lower())
@@ -168,33 +167,13 @@ def _read_rest(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) ->
         raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(tags[b'a'])}")
     if tags.get(b"q", b"dns/txt") != b"dns/txt" and not _QUERY_METHODS.intersection(split_values(tags[b"q"].lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
-    signature = Signature(
-        field,
-        None,
-        "",
-        *algorithm,
-        *_canonicalizations(tags.get(b"c", b"simple/simple")),
-        signer.domain,
-        signer.selector,
-        signer.identity_local,
-        signer.identity_domain,
-        _names(tags[b"h"]),
-        _number(tags, b"l") if b"l" in tags else None,
-        _number(tags, b"t") if b"t" in tags else None,
-        _number(tags, b"x") if b"x" in tags else None,
-        _base64(tags, b"bh"),
-        _base64(tags, b"b"),
-        signer.wants_reports,
-    )
-    _check(signature)
-    return signature
+    canonicalizations = _canonicalizations(tags.get(b"c", b"simple/simple"))
+    return _checked(field, tags, signer, algorithm, canonicalizations, _base64(tags, b"bh"))
 
 
 def _read_legacy(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) -> Signature:
     """draft-allman-dkim-base-00 §3.5: no v=, no bh=, one canonicalisation, one algorithm."""
-    for name in (b"a", b"b", b"h", b"s"):
-        if name not in tags:
-            raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
+    _require(tags, (b"a", b"b", b"h", b"s"))
     if tags[b"a"].lower() != b"rsa-sha1":
         raise _FaultError(DkimReason.UNKNOWN_ALGORITHM, f"a={_shown(tags[b'a'])}")
     canonicalization = tags.get(b"c", b"simple").lower().decode("ascii", "replace")
@@ -202,13 +181,30 @@ def _read_legacy(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) 
         raise _FaultError(DkimReason.UNKNOWN_CANONICALIZATION, f"c={_shown(tags[b'c'])}")
     if not _QUERY_METHODS.intersection(split_values(tags.get(b"q", b"dns").lower())):
         raise _FaultError(DkimReason.UNKNOWN_QUERY_METHOD, f"q={_shown(tags[b'q'])}")
+    return _checked(field, tags, signer, ALGORITHMS[b"rsa-sha1"], (canonicalization, canonicalization), b"")
+
+
+def _require(tags: dict[bytes, bytes], names: Iterable[bytes]) -> None:
+    for name in names:
+        if name not in tags:
+            raise _FaultError(DkimReason.MISSING_TAG, f"{name.decode()}= is missing")
+
+
+def _checked(
+    field: HeaderField,
+    tags: dict[bytes, bytes],
+    signer: _Signer,
+    algorithm: tuple[str, str, str],
+    canonicalizations: tuple[str, str],
+    body_hash: bytes,
+) -> Signature:
+    """The signature with the tags that both kinds have."""
     signature = Signature(
         field,
         None,
         "",
-        *ALGORITHMS[b"rsa-sha1"],
-        canonicalization,
-        canonicalization,
+        *algorithm,
+        *canonicalizations,
         signer.domain,
         signer.selector,
         signer.identity_local,
@@ -217,8 +213,9 @@ def _read_legacy(field: HeaderField, tags: dict[bytes, bytes], signer: _Signer) 
         _number(tags, b"l") if b"l" in tags else None,
         _number(tags, b"t") if b"t" in tags else None,
         _number(tags, b"x") if b"x" in tags else None,
-        b"",
+        body_hash,
         _base64(tags, b"b"),
+        signer.wants_reports,
     )
     _check(signature)
     return signature
