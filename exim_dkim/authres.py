@@ -9,6 +9,7 @@ that does not parse; it is rather too strict than too lax, since it is there to 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -21,6 +22,10 @@ from exim_dkim.structured import KEYWORD, QUOTED, RUN, Scanner, one_line, unquot
 FIELD_NAME: Final = b"authentication-results"
 MAX_FIELD: Final = 64 * 1024
 """Bytes of a field that is read: Exim hands out no more than that of a whole header."""
+MAX_PIECES: Final = 500
+"""Words before the first semicolon of a field whose owner is looked for; a name and a version are two."""
+MAX_RESULTS: Final = 200
+"""Results of a field that is read: ten times those that we write."""
 MAX_LINE: Final = 78
 """RFC 5322 §2.1.1: a line should not be longer; one word that is, stands alone on its line."""
 MAX_TEXT: Final = 240
@@ -100,6 +105,8 @@ def _results(scanner: Scanner) -> Iterator[MethodResult]:
         if method == "none" and not count and (scanner.at_end() or scanner.text.startswith(";", scanner.position)):
             continue
         count += 1
+        if count > MAX_RESULTS:
+            scanner.fail(f"more than {MAX_RESULTS} results")
         yield _result(scanner, method)
 
 
@@ -216,6 +223,8 @@ def _fold(words: list[str]) -> Iterator[str]:
 
 # --- whose field -----------------------------------------------------------------------------------------------------
 
+_MARKED: Final = re.compile(rb"[^\t\n\r !#-\'*-\[\]-~]|=\?")
+"""Why a text may be read in several ways: comments, quotes, backslashes, controls, encoded words, other alphabets."""
 _ODD: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f)\\\ufffd]+")
 _ENCODED: Final = "=?"
 
@@ -226,13 +235,15 @@ def bears_id(field: HeaderField, authserv_id: str) -> bool:
     Names are compared without regard to case, to a final dot, and to the form of internationalised names. Whatever some
     reader could take for the id counts: the id as a word of its own in the text up to the first semicolon, as it stands
     and with blanks, comments, quotes and backslashes removed; an encoded word there, which has no place in an id
-    (RFC 2047 §5), but which filters decode; and, when a comment or a quoted string does not end, or the field is too
-    long, the id anywhere.
+    (RFC 2047 §5), but which filters decode; and, when a comment or a quoted string does not end, or the field or
+    that text is too long, the id anywhere.
     """
     if field.name != FIELD_NAME:
         return False
-    text = field.value.decode("utf-8", "replace")
-    wanted = _fold_case(_ODD.sub("", authserv_id))
+    wanted, value = _wanted(authserv_id), field.value
+    if len(value) <= MAX_FIELD and _plainly_without(value.partition(b";")[0], wanted):
+        return False
+    text = value.decode("utf-8", "replace")
     try:
         parts = list(_id_parts(text))
     except ParseError:
@@ -244,15 +255,28 @@ def bears_id(field: HeaderField, authserv_id: str) -> bool:
     return any(_claims(each, wanted) for each in dict.fromkeys(candidates))
 
 
+def _plainly_without(head: bytes, wanted: str) -> bool:
+    """Whether a text without any trick does not have the id: the usual case, found out at a tenth of the cost."""
+    letters = head.translate(None, b" \t\r\n").lower()
+    return wanted.encode("utf-8", "surrogatepass") not in letters and not _MARKED.search(head)
+
+
+@functools.lru_cache(maxsize=64)
+def _wanted(authserv_id: str) -> str:
+    return _fold_case(_ODD.sub("", authserv_id))
+
+
 def _id_parts(text: str) -> Iterator[str]:
     """The pieces of the text before the first semicolon that are no comment; `ParseError` when one has no end.
 
-    The same for a text that is too long to be read at all.
+    The same for a text that is too long to be read at all, or has more pieces than `MAX_PIECES`.
     """
     scanner = Scanner(text)
     if len(text) > MAX_FIELD:
         scanner.fail("too long")
-    while not scanner.at_end() and not scanner.text.startswith(";", scanner.position):
+    for _ in range(MAX_PIECES):
+        if scanner.at_end() or scanner.text.startswith(";", scanner.position):
+            return
         if scanner.text.startswith('"', scanner.position):
             quoted = scanner.take(QUOTED) or scanner.fail("a quoted string does not end")
             yield unquote(quoted)
@@ -261,6 +285,7 @@ def _id_parts(text: str) -> Iterator[str]:
         else:
             yield scanner.text[scanner.position]  # a control character, or a parenthesis that closes nothing
             scanner.position += 1
+    scanner.fail("too many words")
 
 
 def _claims(written: str, wanted: str) -> bool:

@@ -7,7 +7,8 @@ Nothing is guessed, since what one reader guesses another one shows differently.
 * NUL, and a CR or LF that folds nothing, are refused anywhere; other controls in a local part.
 * An address without a domain is no mailbox.
 
-Exim's own, more liberal reading is `expansion/addresses.py`. Comments nest without recursion; the time is linear.
+Exim's own, more liberal reading is `expansion/addresses.py`. Comments nest without recursion; the time is linear,
+and bounded by `MAX_STEPS`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from exim_dkim.lazypattern import lazy_pattern
 
 MAX_MAILBOXES: Final = 1000
 """Mailboxes of one field: more than a person can have meant, and all that are kept in memory."""
+MAX_STEPS: Final = 25 * MAX_MAILBOXES
+"""Tokens and parentheses of one field: an address with a display name and a comment has about fifteen."""
 MAX_LOCAL: Final = 985
 """Bytes of a local part. RFC 5321 §4.5.3.1.1 says 64, which real addresses exceed; this is the limit of Exim 4.97."""
 
@@ -68,7 +71,7 @@ def parse_address_list(value: bytes) -> tuple[Mailbox | Group, ...]:
 class _Reader:
     """Tokens from left to right, with the next one in `kind` (a group of _TOKEN, or _END) and `text`."""
 
-    __slots__ = ("_count", "_next", "_source", "kind", "start", "text")
+    __slots__ = ("_count", "_next", "_source", "_steps", "kind", "start", "text")
 
     def __init__(self, value: bytes) -> None:
         self._source = value.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")
@@ -77,10 +80,12 @@ class _Reader:
                 raise ParseError("a NUL, or a line end that folds nothing", self._source, self._source.find(fault))
         self._next = 0
         self._count = 0
+        self._steps = 0
         self.advance()
 
     def advance(self) -> None:
         """Step to the next token, over comments and white space."""
+        self._count_step()
         self.start = self._skip(self._next)
         if self.start == len(self._source):
             self.kind, self.text = _END, b""
@@ -102,9 +107,15 @@ class _Reader:
                 return position
             position = self._comment_end(position)
 
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise ParseError(f"more than {MAX_STEPS} tokens and parentheses", self._source, self._next)
+
     def _comment_end(self, start: int) -> int:
         depth, position = 0, start
         while True:
+            self._count_step()
             step = _COMMENT_STEP.match(self._source, position)
             if step is None:
                 raise ParseError("a comment that does not end", self._source, start)

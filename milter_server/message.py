@@ -10,9 +10,10 @@ from exim_dkim.envelope import ClientAddress, Envelope, parse_client
 from exim_dkim.errors import ParseError
 from exim_dkim.message import HeaderField, parse_header
 
-MAX_HELD: Final = 2 * 1024 * 1024
-"""Bytes of header, and as many of recipients, that are kept of one message: twice what Exim permits for a header by
-default, and twenty times Postfix's header_size_limit. What is beyond is dropped, and marked as cut."""
+MAX_HELD: Final = 1024 * 1024
+"""Bytes of header, and as many of recipients, that are kept of one message: what Exim permits for a header by default
+(header_maxsize), ten times Postfix's limit for one field, and 32 times Sendmail's MaxHeadersLength. What is beyond is
+dropped, and marked as cut."""
 
 ENTRY: Final = 64
 """What the shortest field or recipient is counted as, for the memory that it takes."""
@@ -208,7 +209,9 @@ class Transaction:
 
     def add_field(self, raw: bytes) -> None:
         """Remembers a header field, `name:value`, within `MAX_HELD`."""
-        self._held_fields += ENTRY + len(raw)
+        # A line end that folds nothing begins another field (`Header.fields`), though no MTA sends one.
+        fields = 1 + raw.count(b"\n") - raw.count(b"\n ") - raw.count(b"\n\t") if b"\n" in raw else 1
+        self._held_fields += ENTRY * fields + len(raw)
         if self._held_fields <= MAX_HELD:
             self.header.add(raw)
         else:

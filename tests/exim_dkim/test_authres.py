@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from exim_dkim.authres import (
     MAX_FIELD,
     MAX_LINE,
+    MAX_PIECES,
+    MAX_RESULTS,
     MAX_VALUE,
     AuthenticationResults,
     MethodResult,
@@ -95,6 +97,7 @@ NOT_READ = [
     b"mx.example; dkim=pass\x00header.d=x",
     b"mx.example; ;",
     b"x" * (MAX_FIELD + 1),
+    b"mx.example" + b"; dkim=pass" * (MAX_RESULTS + 1),
 ]
 
 
@@ -292,6 +295,8 @@ OURS = [
     b"Authentication-Results: (comment) =?utf-8?q?mx.example;_dkim=3Dpass?=",
     b"Authentication-Results: " + b"(" * 20_000 + b")" * 20_000 + b"mx.example",
     b"Authentication-Results: " + b"()" * MAX_FIELD + b"MX.example",
+    b"Authentication-Results: other.example; " + b"x" * MAX_FIELD + b" MX.example",
+    b"Authentication-Results: other.example" + b")" * MAX_PIECES + b"; x (MX.example)",
 ]
 
 
@@ -321,6 +326,16 @@ FOREIGN = [
 @pytest.mark.parametrize("field", FOREIGN)
 def test_claims_to_be_of_another(field: bytes) -> None:
     assert not bears_id(parse_field(field), "mx.example")
+
+
+@given(st.lists(st.sampled_from(b"mx . example MX.Example ; = =? < > 1 xn--mller-kva K".split()) | PIECES))
+@settings(max_examples=500, deadline=None)
+def test_what_is_seen_at_once_is_what_a_closer_look_shows(pieces: list[bytes]) -> None:
+    """A comment, which changes nothing else, makes for the closer look."""
+    text = b"".join(pieces)
+    for own in ("mx.example", "müller.example", "k"):
+        plain, looked = parse_field(b"Authentication-Results:" + text), parse_field(b"Authentication-Results:()" + text)
+        assert bears_id(plain, own) == bears_id(looked, own)
 
 
 @pytest.mark.parametrize("own", ["xn--mller-kva.example", "müller.example", "MÜLLER.example."])

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exim_dkim.errors import ParseError
-from exim_dkim.mailboxes import MAX_LOCAL, MAX_MAILBOXES, Group, Mailbox, parse_address_list
+from exim_dkim.mailboxes import MAX_LOCAL, MAX_MAILBOXES, MAX_STEPS, Group, Mailbox, parse_address_list
 
 HEADER = HeaderRegistry()
 ALICE = Mailbox(b"alice", b"example.org")
@@ -103,6 +103,8 @@ def test_what_is_read(value: str, addresses: tuple[Mailbox | Group, ...]) -> Non
         b"\xe9lise@example.org", b"alice@exa mple.org", b"alice@\"example.org\"", b"a\\b@example.org",
         b"<@a.test alice@example.org>", b"a" * (MAX_LOCAL + 1) + b"@example.org",
         b"a@b," * (MAX_MAILBOXES + 1), b"g:" + b"a@b," * (MAX_MAILBOXES + 1) + b";",
+        b"(" * MAX_STEPS + b")" * MAX_STEPS + b"a@b", b"()" * MAX_STEPS + b"a@b", b"," * MAX_STEPS + b"a@b",
+        b"a" + b" a" * MAX_STEPS + b" <a@b>", b"a@b" + b".b" * MAX_STEPS,
     ],
 )  # fmt: skip
 def test_what_is_malformed(value: bytes) -> None:
@@ -115,8 +117,8 @@ def test_display_names_and_comments_in_any_encoding() -> None:
     assert parse_address_list(b'"\xc9lise\x01" <alice@example.org>') == (ALICE,)
 
 
-@pytest.mark.parametrize("depth", [10_000, 1_000_000])
-def test_deep_comments_take_no_recursion(depth: int) -> None:
+def test_deep_comments_take_no_recursion() -> None:
+    depth = MAX_STEPS // 2 - 10
     assert parse_address_list(b"(" * depth + b")" * depth + b"alice@example.org") == (ALICE,)
     with pytest.raises(ParseError):
         parse_address_list(b"(" * depth + b")" * (depth - 1) + b"alice@example.org")

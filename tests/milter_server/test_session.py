@@ -373,6 +373,15 @@ def test_a_header_without_end_is_cut() -> None:
     assert MAX_HELD - 120_000 < len(header.text) <= MAX_HELD
 
 
+def test_a_field_of_many_lines_counts_as_many_fields() -> None:
+    """Folded lines do not."""
+    for fold, cut in ((b"", True), (b" ", False), (b"\t", False)):
+        talk = Talk(silent=ALL_STEPS)
+        line = b"\n" + fold + b"x"
+        talk.tell(MAIL, *[Field(b"X", line * 10_000)] * (MAX_HELD // 40_000), EOH)
+        assert talk.transactions[0].header.cut == cut
+
+
 def test_recipients_without_end_are_cut() -> None:
     talk = Talk(silent=ALL_STEPS)
     many = [RCPT] * (MAX_HELD // 64)
