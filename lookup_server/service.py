@@ -79,7 +79,7 @@ class Service:
         return self.finish(reply)
 
     def answer(self, request: Request, local: bool) -> bytes | Pending:
-        """As `reply`, for who can wait without a coroutine: the reply, if it is there, or what to wait for."""
+        """As `reply`, for callers that wait without a coroutine: the reply, if it is there, or what to wait for."""
         self.counts["requests"] += 1
         if request.query in _SIMPLE:
             return _SIMPLE[request.query](self)

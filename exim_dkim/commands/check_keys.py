@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from exim_dkim.commands.access_findings import refusal
 from exim_dkim.commands.configured_keys import (
@@ -17,6 +17,7 @@ from exim_dkim.commands.configured_keys import (
     signing_domains,
 )
 from exim_dkim.commands.findings import Finding, Level
+from exim_dkim.config.options import OPTIONS
 from exim_dkim.crypto import load_private_key
 from exim_dkim.errors import EximDkimError, KeyFormatError
 from exim_dkim.names import Domain
@@ -26,29 +27,16 @@ from exim_dkim.system.permissions import group_name, key_warning
 if TYPE_CHECKING:
     from exim_dkim.config.settings import Settings
 
-_TABLE_OPTIONS = (
-    "dkim_domain",
-    "dkim_selector",
-    "dkim_private_key",
-    "dkim_canon",
-    "dkim_strict",
-    "dkim_sign_headers",
-    "dkim_identity",
-    "domainkeys_domain",
-    "domainkeys_selector",
-    "domainkeys_private_key",
-    "domainkeys_canon",
-    "domainkeys_sign_headers",
+_SIGNING_OPTIONS: Final = tuple(
+    name for name, option in OPTIONS.items() if option.type == "expanded string" and not name.startswith("milter_")
 )
-
-
 _AS_ROOT = "Run as root: sudo exim-dkim check"
 
 
 def check_tables(settings: Settings, user: User, may_try: bool) -> Iterator[Finding]:
     """Findings about the files and directories that the signing options name; keys are left to `check_keys`."""
     keys = set(key_files(settings))
-    for path in literal_paths(settings, _TABLE_OPTIONS):
+    for path in literal_paths(settings, _SIGNING_OPTIONS):
         if path in keys:
             continue
         wanted = READ | EXECUTE if os.path.isdir(path) else READ

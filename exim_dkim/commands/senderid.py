@@ -1,4 +1,4 @@
-"""`exim-dkim senderid`: may this client send mail for who the message says is responsible (RFC 4406)? And why."""
+"""`exim-dkim senderid`: may this client send mail for whoever the message says is responsible (RFC 4406)? And why."""
 
 from __future__ import annotations
 

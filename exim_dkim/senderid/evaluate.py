@@ -1,4 +1,4 @@
-"""Sender ID: is this client permitted to send mail for who the message says is responsible for it (RFC 4406 §4)?
+"""Sender ID: is this client permitted to send mail for whoever the message says is responsible for it (RFC 4406 §4)?
 
 SPF's evaluation (`spf.evaluate`), of another address and with another choice of records. That the domain of the PRA
 does not exist is a fail (§4.3); that an included one does not is a permerror, as with SPF, for it is a fault of the

@@ -1,6 +1,6 @@
 """Who the server runs as: `user` and `group`, taken on after the sockets are bound.
 
-Started as root it needs `user`: it reads what strangers send. (`user = root` is possible, for who insists.)
+Started as root it needs `user`: it reads what strangers send. (`user = root` is possible for those who insist.)
 """
 
 from __future__ import annotations
