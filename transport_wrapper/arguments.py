@@ -17,6 +17,7 @@ SIGNING_OPTIONS: Final = (
     "dkim_hash",
     "dkim_identity",
     "dkim_timestamps",
+    "dkim_request_reports",
     "dkim_legacy",
     "domainkeys_domain",
     "domainkeys_selector",
@@ -49,9 +50,10 @@ Options:
                           the same way --dkim-selector, --dkim-private-key,
                           --dkim-canon, --dkim-strict, --dkim-sign-headers,
                           --dkim-hash, --dkim-identity, --dkim-timestamps,
-                          --dkim-legacy, --domainkeys-domain,
-                          --domainkeys-selector, --domainkeys-private-key,
-                          --domainkeys-canon, --domainkeys-sign-headers
+                          --dkim-request-reports, --dkim-legacy,
+                          --domainkeys-domain, --domainkeys-selector,
+                          --domainkeys-private-key, --domainkeys-canon,
+                          --domainkeys-sign-headers
   --help, --version
 
 Exim expands its arguments before the filter sees them: an option that has a $
