@@ -39,7 +39,7 @@ def test_every_condition_has_vectors(name: bytes) -> None:
     assert re.search(rb"[ !{]" + re.escape(name) + rb"[ {:}]", TEMPLATES)
 
 
-# Types that Debian's Exim does not have, or that need a server or files that are not text; they have tests of their own.
+# Types that Debian's Exim does not have, or that need a server or binary files; they have tests of their own.
 NOT_IN_VECTORS = {
     *(b"dkim", b"dnsdb", b"domainkeys", b"json", b"ldap", b"ldapdn", b"ldapm", b"mysql", b"pgsql", b"redis"),
     *(b"dbm", b"dbmjz", b"dbmnz", b"senderid", b"spf"),
