@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email
 import email.policy
@@ -13,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from exim_dkim.api import verify
+from exim_dkim.config.options import OPTIONS
 from exim_dkim.memory import MemoryResolver
-from tests.support import samples
+from milter_server.report_delivery import Command, parse_command
+from tests.support import peers, samples
 from tests.support.filter_process import MilterFilter
 from tests.support.mta import HOST_NAME, Listener, Mta, mail_directory
 from tests.support.mtas import NAMES, mta
 from tests.support.postfix import Postfix
+from tests.support.processes import exim_user, give, shared_directory
 from tests.support.run import run
 from tests.support.sendmail import Sendmail
 from tests.support.smtp import Client, Received, Sink
@@ -168,3 +172,41 @@ def test_a_report_about_a_report_is_not_made(world: World) -> None:
     assert all(b"dkim=fail" in one.message for one in messages)
     assert feedback(report)["Reported-Domain"] == "example.org"
     assert world.sink.received.empty()
+
+
+EXIM = """\
+spool_directory = {directory}
+log_file_path = {directory}/%slog
+primary_hostname = mx.test.example
+tls_advertise_hosts =
+keep_environment =
+begin routers
+relay:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = smtp
+begin transports
+smtp:
+  driver = smtp
+  port = {port}
+  allow_localhost
+  hosts_try_fastopen =
+"""
+
+
+@pytest.mark.peer("exim")
+def test_the_command_of_exim() -> None:
+    """The default command is understood by Exim's sendmail, too."""
+    exim = peers.program("exim4", "exim4-daemon-heavy")
+    with shared_directory("exim-dkim-mail-") as directory, Sink() as sink:
+        give(directory, exim_user(), 0o755)
+        configuration = directory / "exim.conf"
+        configuration.write_text(EXIM.format(directory=directory, port=sink.port))
+        words = parse_command(OPTIONS["milter_report_command"].default or "").words
+        report = b"From: a@mx.test.example\r\nTo: dkim@example.org\r\nSubject: x\r\n\r\n.\r\nbody\r\n"
+        command = Command((exim, "-C", str(configuration), "-odi", *words[1:]))
+        asyncio.run(command.send(report, "dkim@example.org"))
+        received = sink.next(20)
+    assert (received.sender, received.recipients) == ("", ("dkim@example.org",))
+    assert received.message.endswith(b"\r\n\r\n.\r\nbody\r\n")
