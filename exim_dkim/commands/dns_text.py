@@ -5,6 +5,11 @@ from __future__ import annotations
 MAX_STRING = 255
 """Longest character-string of a TXT record (RFC 1035 §3.3)."""
 
+LINE = 72
+LINE_STRING = 66
+"""Characters of a line, and of the string in it: even when `testkey` indents it, a terminal of 80 columns has room for
+it; and the record of an Ed25519 key is one string."""
+
 
 def record_name(domain: str, selector: str) -> str:
     """The name of a key record (RFC 6376 §3.6.2.1), without the final dot."""
@@ -12,12 +17,12 @@ def record_name(domain: str, selector: str) -> str:
 
 
 def zone_text(name: str, text: str, ttl: int = 3600) -> str:
-    """The TXT record in zone-file form, split into strings of at most 255 bytes, one a line."""
-    strings = [f'"{_escaped(text[i : i + MAX_STRING])}"' for i in range(0, len(text), MAX_STRING)] or ['""']
-    if len(strings) == 1:
-        return f"{name}. {ttl} IN TXT {strings[0]}"
-    lines = "\n".join(f"    {string}" for string in strings)
-    return f"{name}. {ttl} IN TXT (\n{lines}\n    )"
+    """The TXT record in zone-file form, in lines that fit on a terminal: a string each, which DNS joins again."""
+    line = f'{name}. {ttl} IN TXT "{_escaped(text)}"'
+    if len(line) <= LINE:
+        return line
+    strings = [f'    "{_escaped(text[i : i + LINE_STRING])}"' for i in range(0, len(text), LINE_STRING)]
+    return "\n".join([f"{name}. {ttl} IN TXT (", *strings, "    )"])
 
 
 def gentxt_line(domain: str, selector: str, text: str) -> str:

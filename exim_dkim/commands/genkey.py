@@ -69,7 +69,7 @@ def command(
 ) -> None:
     """Make a private key for DOMAIN and SELECTOR and print the DNS record to publish.
 
-    The key is written with mode 0600. The record is printed in zone-file form, split into strings of 255 bytes, and as
+    The key is written with mode 0600. The record is printed in zone-file form, split into short strings, and as
     the one line that most web forms want.
     """
     from exim_dkim.crypto import generate_private_key, load_private_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_states_in_a_zone(material: Material, selector: str, status: int, word: 
 def test_the_right_record_is_printed_when_none_is_there(material: Material) -> None:
     result = run_cli("testkey", "example.org", "nothing", "--key", material.key_file, "--dns-zone", material.zone)
     assert "nothing._domainkey.example.org. 3600 IN TXT" in result.stdout
-    assert format_key_record("rsa", material.key.public_der())[:100] in result.stdout
+    assert "".join(re.findall(r'"(.*)"', result.stdout)) == format_key_record("rsa", material.key.public_der())
 
 
 def test_a_revoked_key_is_not_published_again(material: Material) -> None:
