@@ -1,13 +1,13 @@
-"""opendkim.conf(5) and its tables, and what they are in our configuration.
+"""opendkim.conf(5): its lines and its data sets.
 
-A line is a parameter's name, blanks, and its value; `#` begins a comment anywhere. A data set is a list with commas, or
-a file (`file:`, `refile:`, or simply a path); databases of other kinds cannot be carried over. Everything that is not
-carried over is told in a note, never passed over in silence.
+A line is a parameter's name, blanks, and its value; `#` begins a comment anywhere. A data set is a list with commas, a
+file (`file:`, `refile:`, or simply a path), or a Berkeley DB file (`db:`, or a path that ends in `.db`); what is in
+servers cannot be carried over. Everything that is not carried over is told in a note, never passed over in silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from exim_dkim.errors import ConfigurationError
@@ -16,6 +16,28 @@ MAX_INCLUDES: Final = 20
 
 ReadFile = Callable[[str], str]
 """Gives the text of a file; raises what it likes."""
+
+
+def _no_database(path: str) -> list[tuple[str, str]]:
+    raise ValueError(f"{path}: databases cannot be read")
+
+
+def _no_key(name: str, text: str) -> str:
+    raise ValueError("write it into one")
+
+
+class Outside(NamedTuple):
+    """What an import asks of the world.
+
+    `read_database`: the pairs of a Berkeley DB file; `find_domains`: which texts, put in for each `%` of a path, give a
+    file that exists; `keep_key`: takes a key that stands in a table, base64 or PEM, by its name there, and gives the
+    file that it will be in. Both raise `ValueError` with what is wrong.
+    """
+
+    read: ReadFile
+    read_database: Callable[[str], list[tuple[str, str]]] = _no_database
+    find_domains: Callable[[str], list[str]] = lambda path: []
+    keep_key: Callable[[str, str], str] = _no_key
 
 
 class Parameter(NamedTuple):
@@ -37,18 +59,6 @@ class Parameter(NamedTuple):
         return self.value[:1].lower() in ("t", "y", "1")
 
 
-class SigningRule(NamedTuple):
-    """An entry of a SigningTable with its key: in the form of milter_key_list."""
-
-    pattern: str
-    domain: str
-    key_file: str
-    selector: str
-
-    def __str__(self) -> str:
-        return f"{self.pattern}:{self.domain or '*'}:{self.key_file}:{self.selector}"
-
-
 def parse_opendkim(text: str, file: str, read: ReadFile, depth: int = 0) -> Iterator[Parameter]:
     """The parameters of a file and of those that it includes. Raises ConfigurationError."""
     if depth > MAX_INCLUDES:
@@ -67,24 +77,31 @@ def parse_opendkim(text: str, file: str, read: ReadFile, depth: int = 0) -> Iter
 
 
 class DataSet(NamedTuple):
-    """A data set: `kind` is csl, file, refile, or what we do not know; `rest` the list or the path."""
+    """A data set: `kind` is csl, file, refile, db, or what we do not know; `rest` the list or the path, made absolute.
+
+    `base`: where relative paths begin.
+    """
 
     kind: str
     rest: str
+    base: str = ""
 
 
 def parse_data_set(value: str, base: str = "") -> DataSet:
-    """What a data set's specification says. `base`: where relative paths begin."""
+    """What a data set's specification says."""
+    base = base.rstrip("/")
     kind, colon, rest = value.partition(":")
     if colon and kind.isalpha() and kind.islower():
-        return DataSet(kind, _under(base, rest) if kind in ("file", "refile") else rest)
+        return DataSet(kind, _under(base, rest) if kind in ("file", "refile", "db") else rest, base)
+    if value.endswith(".db"):
+        return DataSet("db", _under(base, value), base)
     if value.startswith(("/", "./", "../")):
-        return DataSet("file", _under(base, value))
-    return DataSet("csl", value)
+        return DataSet("file", _under(base, value), base)
+    return DataSet("csl", value, base)
 
 
 def _under(base: str, path: str) -> str:
-    return path if path.startswith("/") or not base else f"{base.rstrip('/')}/{path.removeprefix('./')}"
+    return path if path.startswith("/") or not base else f"{base}/{path.removeprefix('./')}"
 
 
 def entries(text: str) -> Iterator[tuple[str, str]]:
@@ -95,80 +112,23 @@ def entries(text: str) -> Iterator[tuple[str, str]]:
             yield words[0], words[1].strip() if len(words) > 1 else ""
 
 
-def list_entries(data_set: DataSet, read: ReadFile) -> list[str]:
-    """The members of a list or a file. `ValueError` for other kinds."""
-    if data_set.kind == "csl":
-        return [item.strip() for item in data_set.rest.split(",") if item.strip()]
-    if data_set.kind == "file":
-        return [key for key, _ in entries(read(data_set.rest))]
+def table_entries(data_set: DataSet, outside: Outside) -> list[tuple[str, str]]:
+    """The keys of a data set with their values. `ValueError` for kinds that cannot be read here."""
+    match data_set.kind:
+        case "file" | "refile":
+            return list(entries(outside.read(data_set.rest)))
+        case "db":
+            return outside.read_database(data_set.rest)
+        case "csl":
+            pairs = (item.partition("=") for item in data_set.rest.split(","))
+            return [(key.strip(), value.strip()) for key, _, value in pairs if key.strip()]
     raise ValueError(f"a data set of kind {data_set.kind}: cannot be read")
 
 
-def signing_rules(
-    signing: DataSet, keys: DataSet, read: ReadFile, notes: list[str], base: str = ""
-) -> list[SigningRule]:
-    """What SigningTable and KeyTable say, in the order in which they are tried. What is left out is told in `notes`.
-
-    `ValueError` for tables that are no files.
-    """
-    for name, data_set, kinds in (
-        ("SigningTable", signing, ("file", "refile")),
-        ("KeyTable", keys, ("file", "refile")),
-    ):
-        if data_set.kind not in kinds:
-            raise ValueError(f"{name} is a data set of kind {data_set.kind}; only files can be read")
-    known = dict(entries(read(keys.rest)))
-    found = list(entries(read(signing.rest)))
-    if signing.kind == "file":
-        found = sorted(((_pattern_of(key), value) for key, value in found), key=lambda rule: _order(rule[0]))
-    rules: list[SigningRule] = []
-    for pattern, value in found:
-        if "@" not in pattern and "*" not in pattern:
-            notes.append(f"SigningTable: {pattern}: is no address, and fits none; perhaps *@{pattern} is meant")
-        key_name, _, signer = value.partition(":")
-        if signer:
-            notes.append(f"SigningTable: {pattern}: the signer {signer} (i=) is left out; dkim_identity can say it")
-        rules += _rules(pattern, key_name, known, notes, base)
-    return rules
-
-
-def _pattern_of(key: str) -> str:
-    """The key of a plain table as a pattern: `host`, `.domain`, `user@.domain` …"""
-    local, at, domain = key.rpartition("@")
-    if key == "*":
-        return "*"
-    return f"{local if at else '*'}@{'*' if domain.startswith('.') else ''}{domain}"
-
-
-def _order(pattern: str) -> tuple[int, int, bool]:
-    """Where a plain table has a key: addresses, hosts, then domains from the longest, then everybody."""
-    local, _, domain = pattern.rpartition("@")
-    if pattern == "*":
-        return 4, 0, True
-    if domain == "*":
-        return 3, 0, True
-    if domain.startswith("*"):
-        return 2, -len(domain), local == "*"
-    return (1 if local == "*" else 0), 0, True
-
-
-def _rules(pattern: str, key_name: str, known: Mapping[str, str], notes: list[str], base: str) -> Iterator[SigningRule]:
-    """The rules for one entry; a key named % is that of the author's domain, so there is one for each."""
-    domain = pattern.rpartition("@")[2]
-    if key_name == "%" and "*" in domain:
-        for name in known:
-            yield from _rules(f"{pattern.rpartition('@')[0] or '*'}@{name}", name, known, notes, base)
-        return
-    name = domain if key_name == "%" else key_name
-    parts = known.get(name, "").split(":", 2)
-    if len(parts) < 3:
-        notes.append(f"SigningTable: {pattern}: KeyTable has no usable key {name!r}: this mail will not be signed")
-        return
-    d, selector, key = (part.strip() for part in parts)
-    if "%" in key and "*" not in domain:
-        key = key.replace("%", domain)
-    if "%" in key or not key.startswith(("/", "./", "../")):
-        what = "is made from the author's domain" if "%" in key else "is not a file"
-        notes.append(f"KeyTable: {name}: the key {what}: this mail will not be signed; write the key into a file")
-        return
-    yield SigningRule(pattern, "" if d == "%" else d.lower(), _under(base, key), selector)
+def list_entries(data_set: DataSet, outside: Outside) -> list[str]:
+    """The members of a list, a file or a database. `ValueError` for other kinds."""
+    if data_set.kind == "csl":
+        return [item.strip() for item in data_set.rest.split(",") if item.strip()]
+    if data_set.kind == "refile":
+        raise ValueError("a data set of kind refile: patterns are not known here")
+    return [key for key, _ in table_entries(data_set, outside)]

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from exim_dkim.config.opendkim import (
+    DataSet,
+    Outside,
     Parameter,
-    ReadFile,
-    SigningRule,
     entries,
     list_entries,
     parse_data_set,
     parse_opendkim,
-    signing_rules,
 )
+from exim_dkim.config.opendkim_suggest import suggestion
+from exim_dkim.config.opendkim_tables import SigningRule, signing_rules
 from exim_dkim.config.options import DEFAULT_SIGN_HEADERS
 
 
@@ -28,9 +29,9 @@ class Imported:
         self.actions: dict[str, str] = {"dnserror": "tempfail"}  # OpenDKIM's default; ours is to accept
 
 
-def import_opendkim(text: str, file: str, read: ReadFile) -> Imported:
+def import_opendkim(text: str, file: str, outside: Outside) -> Imported:
     """The equivalent of a configuration file. Raises ConfigurationError for what is not in its grammar."""
-    translation = _Translation(list(parse_opendkim(text, file, read)), read)
+    translation = _Translation(list(parse_opendkim(text, file, outside.read)), outside)
     translation.run()
     return translation.imported
 
@@ -38,10 +39,10 @@ def import_opendkim(text: str, file: str, read: ReadFile) -> Imported:
 class _Translation:
     """One file on its way."""
 
-    def __init__(self, parameters: Iterable[Parameter], read: ReadFile) -> None:
+    def __init__(self, parameters: Iterable[Parameter], outside: Outside) -> None:
         self.imported = Imported()
         self.values = {parameter.key: parameter for parameter in parameters}  # the last one counts
-        self.read = read
+        self.outside = outside
         self.base = self.text("basedirectory")
 
     def text(self, key: str) -> str:
@@ -77,17 +78,13 @@ class _Translation:
     def _sign(self) -> None:
         """Domain, Selector, KeyFile; or KeyTable and SigningTable."""
         if "signingtable" in self.values and "keytable" in self.values:
-            signing, keys = (parse_data_set(self.text(key), self.base) for key in ("signingtable", "keytable"))
-            try:
-                self.imported.rules = signing_rules(signing, keys, self.read, self.imported.notes, self.base)
-            except ValueError as error:
-                self.note(self.values["signingtable"], str(error))
+            self._tables()
         else:
             for key, option in (("selector", "dkim_selector"), ("keyfile", "dkim_private_key")):
                 if key in self.values:
                     self.set(option, _literal(self.text(key)))
             if "domain" in self.values:
-                self.hosts("milter_domains", self.values["domain"])
+                self.domains()
         if "c" not in self.text("mode") and "s" in (self.text("mode") or "sv"):
             self.set("dkim_timestamps", self.text("signaturettl") or "0")  # OpenDKIM always says when
         if "canonicalization" not in self.values:
@@ -96,21 +93,51 @@ class _Translation:
                 "Canonicalization is not set: OpenDKIM's default is simple, which mailers break; better relaxed/relaxed"
             )
 
+    def _tables(self) -> None:
+        signing, keys = (self.data_set(self.values[key]) for key in ("signingtable", "keytable"))
+        try:
+            self.imported.rules = signing_rules(signing, keys, self.outside, self.imported.notes)
+        except ValueError as error:
+            advice = suggestion(signing, keys)
+            self.note(self.values["signingtable"], f"{error}{advice and f'. In its place, perhaps:{advice}'}")
+        if "multiplesignatures" in self.values and self.values["multiplesignatures"].boolean:
+            self.set("milter_multiple_signatures", "true")
+
+    def data_set(self, parameter: Parameter) -> DataSet:
+        """The data set that a parameter names."""
+        return parse_data_set(parameter.value, self.base)
+
+    def domains(self) -> None:
+        """Domain: a list or a file. OpenDKIM knows patterns in a refile only, but for `*`."""
+        parameter = self.values["domain"]
+        data_set = self.data_set(parameter)
+        if data_set.kind == "refile":
+            self.set("milter_domains", data_set.rest)
+            return
+        self.hosts("milter_domains", parameter)
+        if data_set.kind == "csl":
+            patterns = [item for item in list_entries(data_set, self.outside) if "*" in item and item != "*"]
+            if patterns:
+                self.note(
+                    parameter, f"{', '.join(patterns)}: OpenDKIM takes these for no patterns here; we do, and sign"
+                )
+
     def hosts(self, option: str, parameter: Parameter) -> None:
         """A data set of hosts or domains: a file stays one."""
-        data_set = parse_data_set(parameter.value, self.base)
+        data_set = self.data_set(parameter)
         if data_set.kind == "refile":
             self._patterns(option, parameter, data_set.rest)
         elif data_set.kind == "file":
             self.set(option, data_set.rest)
-        elif data_set.kind == "csl":
-            self.set(option, " ".join(list_entries(data_set, self.read)))
         else:
-            self.note(parameter, f"is a data set of kind {data_set.kind}; write its entries into {option}")
+            try:
+                self.set(option, " ".join(list_entries(data_set, self.outside)))
+            except ValueError as error:
+                self.note(parameter, f"{error}; write its entries into {option}")
 
     def _patterns(self, option: str, parameter: Parameter, path: str) -> None:
         """A file of hosts with wildcards: of those, `*.DOMAIN` is known here."""
-        found = [key for key, _ in entries(self.read(path))]
+        found = [key for key, _ in entries(self.outside.read(path))]
         strange = [key for key in found if "*" in key.lstrip("!").removeprefix("*.")]
         if not strange:
             self.set(option, path)
@@ -123,7 +150,7 @@ class _Translation:
         if key not in self.values:
             return []
         try:
-            return list_entries(parse_data_set(self.text(key), self.base), self.read)
+            return list_entries(self.data_set(self.values[key]), self.outside)
         except ValueError as error:
             self.note(self.values[key], str(error))
             return []
@@ -200,8 +227,8 @@ _SWITCHES: Final = {
     "requestreports": "dkim_request_reports",
 }
 _TOGETHER: Final = frozenset((
-    "basedirectory", "domain", "keyfile", "keytable", "logresults", "omitheaders", "oversignheaders", "selector",
-    "signaturettl", "signheaders", "signingtable", "syslogsuccess",
+    "basedirectory", "domain", "keyfile", "keytable", "logresults", "multiplesignatures", "omitheaders",
+    "oversignheaders", "selector", "signaturettl", "signheaders", "signingtable", "syslogsuccess",
 ))  # fmt: skip
 """Parameters that are looked at together with others."""
 _NEEDLESS: Final = frozenset((
@@ -245,15 +272,18 @@ def _minimum(translation: _Translation, parameter: Parameter) -> None:
     translation.note(parameter, "is not needed: a signature must cover the whole body (dkim_verify_partial_body)")
 
 
-def _multiple(translation: _Translation, parameter: Parameter) -> None:
-    if parameter.boolean:
-        translation.note(parameter, "only the first signature of a table is made; dkim_domain can name several domains")
+def _popauth(translation: _Translation, parameter: Parameter) -> None:
+    data_set = translation.data_set(parameter)
+    if data_set.kind in ("db", "file"):
+        translation.set("milter_pop_before_smtp", _literal(data_set.rest))
+    else:
+        translation.note(parameter, f"is a data set of kind {data_set.kind}; milter_pop_before_smtp wants a file")
 
 
 def _macros(translation: _Translation, parameter: Parameter) -> None:
     found: list[str] = []
     try:
-        listed = list_entries(parse_data_set(parameter.value, translation.base), translation.read)
+        listed = list_entries(translation.data_set(parameter), translation.outside)
     except ValueError as error:
         translation.note(parameter, str(error))
         return
@@ -296,7 +326,7 @@ _HANDLED: Final[dict[str, Callable[[_Translation, Parameter], None]]] = {
     "authservid": _authserv_id,
     "syslog": _syslog,
     "minimum": _minimum,
-    "multiplesignatures": _multiple,
+    "popdbfile": _popauth,
     "macrolist": _macros,
     "internalhosts": _hosts("milter_internal_hosts"),
     "externalignorelist": _hosts("milter_external_hosts"),

@@ -13,7 +13,7 @@ long to stand in their page; values that are trees of duplicates.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from exim_dkim.expansion.environment import FileTrouble
@@ -44,6 +44,7 @@ _TABLE: Final = 26
 _DATA: Final = 1  # kinds of items
 _DUPLICATES: Final = 2
 _ELSEWHERE: Final = 3
+_DELETED: Final = 0x80  # a mark of these
 
 
 class BerkeleyDbTrouble(Exception):
@@ -163,6 +164,36 @@ def _elsewhere(data: bytes, layout: _Layout, kind: int, item: bytes) -> bytes:
         value += data[start + _TABLE : start + _TABLE + size]
         (number,) = layout.word.unpack_from(data, start + _NEXT)
     return value[:length]
+
+
+def pairs(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All keys with their values, in no order, for who takes a file over as a whole. Raises `BerkeleyDbTrouble`."""
+    try:
+        layout = _layout(data)
+        for start in range(layout.page, len(data) - layout.page + 1, layout.page):
+            if data[start + _TYPE] in _LEAVES[layout.kind]:
+                yield from _pairs_of(data, layout, start)
+    except (struct.error, IndexError):
+        raise BerkeleyDbTrouble("it is damaged") from None
+
+
+def _pairs_of(data: bytes, layout: _Layout, start: int) -> Iterator[tuple[bytes, bytes]]:
+    (entries,) = layout.half.unpack_from(data, start + _ENTRIES)
+    if _TABLE + 2 * entries > layout.page:
+        raise BerkeleyDbTrouble("it is damaged")
+    offsets = [layout.half.unpack_from(data, start + _TABLE + 2 * number)[0] for number in range(entries)]
+    ends = [layout.page, *offsets]
+    for number in range(0, entries - 1, 2):
+        if layout.kind == _HASH:
+            key, value = (
+                _hash_item(data, layout, data[start + offsets[place] : start + ends[place]])
+                for place in (number, number + 1)
+            )
+        elif data[start + offsets[number] + 2] & _DELETED:
+            continue
+        else:
+            key, value = (_btree_item(data, layout, start + offsets[place]) for place in (number, number + 1))
+        yield key, value
 
 
 def _finder(key_of: Callable[[bytes], bytes]) -> Callable[[Request], Value | None]:
