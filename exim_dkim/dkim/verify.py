@@ -187,7 +187,7 @@ def _judge_signature(signature: Signature, chooser: FieldChooser, policy: Verifi
 
 def _judge_key(pending: _Pending, answer: Answer, chooser: FieldChooser, policy: VerificationPolicy) -> None:
     """RFC 6376 §6.1.2 and §6.1.3 step 4, for each key record until one verifies. Sets the verdict if none does."""
-    if answer.trouble is not None or not answer.records:
+    if not answer.records:
         pending.end(*no_key(DkimReason, answer, pending.signature.key_name))
         return
     signature = pending.signature

@@ -221,7 +221,7 @@ def _begin_hash(pending: _Pending, fields: Sequence[HeaderField], hasher: BodyHa
 
 def _judge_key(pending: _Pending, answer: Answer, policy: DomainKeysPolicy) -> None:
     """Collect the keys of this name that may be tried; sets the verdict if there is none (RFC 4870 §3.7.4)."""
-    if answer.trouble is not None or not answer.records:
+    if not answer.records:
         pending.end(*no_key(DomainKeysReason, answer, pending.signature.key_name))
         return
     for record_text in answer.records:

@@ -84,6 +84,8 @@ def test_any_bytes(text: bytes) -> None:
         (b"*", b"", True),
         (b"alice", b"alice", True),
         (b"alice", b"Alice", False),
+        (b"alice", b"alice2", False),
+        (b"alice", b"", False),
         (b"al*", b"alice", True),
         (b"*ice", b"alice", True),
         (b"al*ice", b"alice", True),

@@ -31,6 +31,11 @@ def test_a_plain_one() -> None:
     assert (signature.body_hash, signature.data) == (b"abc", b"xyz")
 
 
+def test_nobody_is_named() -> None:
+    signature = read("v=1; a=rsa-sha256; s=sel; h=from; bh=YWJj; b=eHl6")
+    assert (signature.fault, signature.identity) == (DkimReason.MISSING_TAG, "")
+
+
 def test_defaults() -> None:
     signature = read("v=1;a=ed25519-sha256;d=example.org;s=sel;h=from;bh=YWJj;b=eHl6")
     assert signature.fault is None
