@@ -55,7 +55,8 @@ def command(file: str, output: str, rules: str | None, keys: str | None) -> None
     from exim_dkim.config.opendkim_options import import_opendkim
 
     key_files = KeyFiles(keys)
-    imported = import_opendkim(_read(file), file, Outside(_read, read_database, find_domains, key_files.keep))
+    outside = Outside(lambda path: _read(path, f"{file} names "), read_database, find_domains, key_files.keep)
+    imported = import_opendkim(_read(file), file, outside)
     files = dict(key_files.texts)
     listed = "\n".join([f"# From {file}: {RULES}", *map(str, imported.rules), ""])
     options, shown = dict(imported.options), ""
@@ -101,12 +102,13 @@ def _text(file: str, options: dict[str, str], notes: list[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _read(path: str) -> str:
+def _read(path: str, who: str = "") -> str:
+    """A file; `who` stands before what is wrong with it."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read(1 << 25)
     except OSError as error:
-        raise Failure(os_error_text(error)) from None
+        raise Failure(who + os_error_text(error)) from None
 
 
 def _write(path: str, text: str, mode: int = 0o666) -> None:

@@ -250,7 +250,7 @@ def test_includes_and_base_directories(directory: Path) -> None:
     [
         ("Mode\n", 78, "opendkim.conf:1: Mode has no value"),
         ("Include {dir}/opendkim.conf\n", 78, "too many files include each other"),
-        ("Include /nonexistent\n", 1, "/nonexistent: no such file"),
+        ("Include /nonexistent\n", 1, "opendkim.conf names /nonexistent: no such file"),
     ],
 )
 def test_failures(directory: Path, text: str, status: int, error: str) -> None:
