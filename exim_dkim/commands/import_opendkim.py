@@ -14,16 +14,15 @@ from exim_dkim.commands.output import note, say, warn
 _EPILOG = """\b
 Examples:
   exim-dkim import-opendkim /etc/opendkim.conf
-  exim-dkim import-opendkim /etc/opendkim.conf -o /etc/exim-dkim/exim-dkim.conf
-  exim-dkim import-opendkim /etc/opendkim.conf -o /etc/exim-dkim/exim-dkim.conf \\
+  exim-dkim import-opendkim /etc/opendkim.conf -o exim-dkim.conf
+  exim-dkim import-opendkim /etc/opendkim.conf \\
+      -o /etc/exim-dkim/exim-dkim.conf \\
       --rules /etc/exim-dkim/signing.rules --keys /etc/exim-dkim/keys
   exim-dkim milter --check
-\b
-The first example shows everything and writes nothing. With -o, rules go beside it unless
---rules says where. What could not be carried over is told on standard error, and in
-comments at the top of the configuration. Nothing that exists is overwritten. Exit status:
-0 it was written, perhaps with notes; 1 it was not; 2 wrong usage; 78 a fault in
-opendkim.conf.
+
+The first example shows everything and writes nothing. With -o, rules go beside it unless --rules says where. What could
+not be carried over is told on standard error, and in comments at the top of the configuration. Nothing that exists is
+overwritten. Exit status: 0 it was written, perhaps with notes; 1 it was not; 2 wrong usage; 78 a fault in opendkim.conf.
 """
 
 LINE = 118
