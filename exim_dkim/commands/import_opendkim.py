@@ -22,7 +22,9 @@ Examples:
 
 The first example shows everything and writes nothing. With -o, rules go beside it unless --rules says where. What could
 not be carried over is told on standard error, and in comments at the top of the configuration. Nothing that exists is
-overwritten. Exit status: 0 it was written, perhaps with notes; 1 it was not; 2 wrong usage; 78 a fault in opendkim.conf.
+overwritten.
+
+Exit status: 0 it was written, perhaps with notes; 1 it was not; 2 wrong usage; 78 a fault in opendkim.conf.
 """
 
 LINE = 118
