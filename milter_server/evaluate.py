@@ -45,7 +45,7 @@ from milter_server.filter import AuthenticationFilter
 from milter_server.hosts import HostList
 from milter_server.message import Family, Transaction, without_brackets
 from milter_server.negotiation import MAX_VERSION
-from milter_server.packet import CHUNK, PacketReader
+from milter_server.packet import CHUNK, PacketReader, ProtocolError
 from milter_server.reply import Reply, parse_reply
 from milter_server.response import ChangeField, InsertField, Quarantine, Response
 from milter_server.session import Session
@@ -166,12 +166,21 @@ async def _evaluate(filter: _TellingFilter, message: StoredMessage, verbose: boo
         problem = "header malformed"
     if problem:
         return Verdict(Status.MALFORMED, [f"{label}: {problem}"])
+    try:
+        return await _passed(filter, label, fields, message.body, verbose)
+    except ProtocolError as error:
+        return Verdict(Status.MALFORMED, [f"{label}: no MTA could pass it on: {error}"])
+
+
+async def _passed(
+    filter: _TellingFilter, label: str, fields: Sequence[HeaderField], body: Iterable[bytes], verbose: bool
+) -> Verdict:
     filter.said = []
     trace: list[str] = []
     mta = _Mta(filter, trace if verbose else None)
     await mta.tell(OFFER, Connect(b"localhost", Family.INET, 0, CLIENT.encode()), Helo(b"localhost"))
     await mta.tell(Mail(b"<%b>" % _sender(fields)), Data(), *map(_field, fields), EndOfHeaders())
-    for chunk in message.body:
+    for chunk in body:
         await mta.tell(*(Body(chunk[start : start + CHUNK]) for start in range(0, len(chunk), CHUNK)))
     replies = await mta.tell(EndOfMessage())
     lines = [f"{label}: {one_line(text, MAX_SAID)}" for text in (*trace, *filter.said)]

@@ -118,12 +118,13 @@ class Signer:
     def _by_key_list(self, found: tuple[Author, ...]) -> Identity:
         key_list = self._configuration.key_list
         assert key_list is not None
-        for author in found:
-            if key_list.find(_local(author), author.domain) is None:
+        firsts = [key_list.find(_local(author), author.domain) for author in found]
+        for author, first in zip(found, firsts, strict=True):
+            if first is None:
                 raise NotSigned(f"milter_key_list has no rule for {author}")
-        rules = key_list.find_all(_local(found[0]), found[0].domain)
-        if not self._configuration.settings.boolean("milter_multiple_signatures"):
-            del rules[1:]
+        rules = [rule for rule in firsts[:1] if rule is not None]
+        if self._configuration.settings.boolean("milter_multiple_signatures"):
+            rules = key_list.find_all(_local(found[0]), found[0].domain)
         return Identity(found, tuple(_variables(rule, found[0]) for rule in rules), listed=True)
 
     async def begin(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:

@@ -15,6 +15,9 @@ from typing import Final, NamedTuple
 
 from exim_dkim.config.opendkim import DataSet, Outside, table_entries
 
+MAX_RULES: Final = 100_000
+"""What a filter reads; each % in a table makes as many as there are keys."""
+
 NOT_SIGNED: Final = "this mail will not be signed"
 
 
@@ -47,7 +50,7 @@ class _Key(NamedTuple):
 def signing_rules(signing: DataSet, keys: DataSet, outside: Outside, notes: list[str]) -> list[SigningRule]:
     """The rules, in the order in which they are tried. What is left out is told in `notes`.
 
-    `ValueError` for tables that cannot be read here.
+    `ValueError` for tables that cannot be read here, or come to too much.
     """
     return _Tables(signing, keys, outside, notes).rules()
 
@@ -80,6 +83,8 @@ class _Tables:
                     self._notes.append(f"SigningTable: {pattern}: has a colon, which rules cannot have: {NOT_SIGNED}")
                 else:
                     rules.append(rule)
+                if len(rules) > MAX_RULES:
+                    raise ValueError(f"more than {MAX_RULES} rules come of it; write look-ups instead")
         return rules
 
     def _identity(self, pattern: str, signer: str) -> str:

@@ -94,6 +94,8 @@ CASES: list[tuple[str, bytes, Sequence[str], Status, str]] = [
     ("no field", b"From: a@example.org\r\nnonsense\r\n\r\n", (), Status.MALFORMED, "m: header malformed"),
     ("NUL", b"From: a@example.org\r\nTo: a\0b\r\n\r\n", (), Status.MALFORMED, "m: header malformed"),
     ("long", b"From: a@example.org\r\n" + b"X: y\r\n" * (MAX_HEADER // 6), (), Status.MALFORMED, "longer than"),
+    ("long field", b"X: " + b"y" * (MAX_HEADER - 4) + b"\r\n\r\n", (), Status.MALFORMED, "m: no MTA could pass it on"),
+    ("cut header", b"X: " + b"y" * (MAX_HEADER - 24) + b"\r\n\r\n", (), Status.DEFERRED, "header is longer"),
     ("mbox", b"From a Thu Jan  1 00:00:00 1970\n" + PLAIN.replace(b"\r", b""), SIGNER, Status.GOOD, r"m:1: signed"),
 ]  # fmt: skip
 

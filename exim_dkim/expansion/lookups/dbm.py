@@ -44,6 +44,7 @@ _TABLE: Final = 26
 _DATA: Final = 1  # kinds of items
 _DUPLICATES: Final = 2
 _ELSEWHERE: Final = 3
+_KINDS: Final = (1, 2, 3, 4)
 _DELETED: Final = 0x80  # a mark of these
 
 
@@ -86,16 +87,34 @@ def _look_for(data: bytes, key: bytes) -> bytes | None:
     layout = _layout(data)
     if len(key) > layout.page // 5 - 8:
         raise BerkeleyDbTrouble("so long a key is not looked for")
-    head = b"\x01" + key if layout.kind == _HASH else layout.half.pack(len(key)) + b"\x01" + key
-    at = data.find(head, layout.page)
-    while at >= 0:
+    for at in _places(data, layout, key):
         start = at - at % layout.page
         if data[start + _TYPE] in _LEAVES[layout.kind]:
             found = _value(data, layout, start, at - start, len(key))
             if found is not None:
                 return found
-        at = data.find(head, at + 1)
     return None
+
+
+def _places(data: bytes, layout: _Layout, key: bytes) -> Iterator[int]:
+    """Where an item with this key may begin. An item of a hash ends where another begins, with its kind, or at the end
+    of the page; one of a btree begins with its length.
+    """
+    if layout.kind == _BTREE:
+        yield from _occurrences(data, layout.half.pack(len(key)) + bytes((_DATA,)) + key, layout.page)
+        return
+    item = bytes((_DATA,)) + key
+    for kind in _KINDS:
+        yield from _occurrences(data, item + bytes((kind,)), layout.page)
+    for end in range(2 * layout.page, len(data) + 1, layout.page):
+        if data.startswith(item, end - len(item)):
+            yield end - len(item)
+
+
+def _occurrences(data: bytes, text: bytes, at: int) -> Iterator[int]:
+    while (at := data.find(text, at)) >= 0:
+        yield at
+        at += 1
 
 
 def _layout(data: bytes) -> _Layout:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from exim_dkim.config import opendkim_tables
 from exim_dkim.config.grammar import parse_configuration
 from exim_dkim.crypto import load_private_key
 from exim_dkim.system.files import read_configuration
@@ -274,6 +275,14 @@ def test_no_rules_are_left_where_the_configuration_exists(directory: Path) -> No
     rules = directory / "rules"
     result = run_cli("import-opendkim", directory / "opendkim.conf", "-o", directory / "out.conf", "--rules", rules)
     assert (result.exit_code, rules.exists()) == (1, False)
+
+
+def test_too_many_rules(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opendkim_tables, "MAX_RULES", 3)
+    (directory / "SigningTable").write_text("*@* %\n" * 2)
+    _, written, notes = imported(directory, TYPICAL)
+    assert written == ""
+    assert "SigningTable: more than 3 rules come of it" in " ".join(notes.split())
 
 
 def test_the_first_example_shows_everything_and_writes_nothing(directory: Path) -> None:
