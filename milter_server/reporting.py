@@ -42,7 +42,7 @@ SECONDS: Final = 300.0
 USER_AGENT: Final = f"exim-dkim/{metadata.version('exim-dkim')}"
 
 DELIVERY: Final = {Action.REJECT: "reject", Action.DISCARD: "policy", Action.QUARANTINE: "policy"}
-"""Delivery-Result (RFC 6591 §3.2.1). Of mail that passes here nobody knows where it ends: nothing is said."""
+"""Delivery-Result (RFC 6591 §3.2.2). Of mail that passes here nobody knows where it ends: nothing is said."""
 
 log = logging.getLogger("milter_server")
 

@@ -42,7 +42,7 @@ class FailureReport(NamedTuple):
     """What a report says.
 
     `sender`, `recipient`: its own addresses. `reporter`: our name in Authentication-Results. `mail_from`: the
-    reverse-path of the message, redacted. `delivery`: what became of it (RFC 6591 §3.2.1), empty if that is not known.
+    reverse-path of the message, redacted. `delivery`: what became of it (RFC 6591 §3.2.2), empty if that is not known.
     `incidents`: how many failures this report stands for. `fields`: what is told of the header (`told_fields`).
     `user_agent`: who we are.
     """
