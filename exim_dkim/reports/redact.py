@@ -2,8 +2,8 @@
 
 A signer knows what it signed; but who writes its name into a forged signature is somebody else, and so are those whom
 he has written to. So local parts of addresses at other domains become a keyed hash, the same for the same address
-(RFC 6590 §3), and fields that are not signed, such as Received, are left out, though RFC 6591 §3.1 would have the whole header. The
-body is never told.
+(RFC 6590 §3), and fields that are not signed, such as Received, are left out, though RFC 6591 §3.1 would have the
+whole header. The body is never told.
 """
 
 from __future__ import annotations
