@@ -48,6 +48,7 @@ def postgresql() -> Iterator[Running]:
         running = Running(port, directory / f".s.PGSQL.{port}")
         words = [binaries[-1], "-D", data, "-p", port, "-k", directory, "-c", "listen_addresses=127.0.0.1", "-F"]
         with _process(words, directory, running) as process:
+            process.wait_until("it takes connections", lambda: "ready to accept connections" in process.output())
             try:
                 yield running
             finally:
