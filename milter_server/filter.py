@@ -16,11 +16,13 @@ from exim_dkim.authentication import Authentication, Method, method_results
 from exim_dkim.authres import FIELD_NAME, AuthenticationResults, format_authres
 from exim_dkim.errors import SigningError
 from exim_dkim.printable import one_line
+from exim_dkim.system.aside import aside, is_large
 from exim_dkim.system.authenticate import Authenticator, MessageAuthentication, host_name
 from milter_server.actions import Action as Consequence
 from milter_server.actions import Cause
 from milter_server.author import NoAuthor, authors
 from milter_server.configuration import Configuration
+from milter_server.forgery import find_forged
 from milter_server.handler import Answer, Filter, MessageHandler, Step
 from milter_server.message import Header, Stage, Transaction
 from milter_server.origin import FETCHED_MAIL, Origin, is_listed, origin_of
@@ -31,15 +33,13 @@ from milter_server.response import ACCEPT, CONTINUE, TEMPFAIL, Action, Changes, 
 from milter_server.results import (
     Told,
     field_fault,
-    forged,
-    says_only,
     sender_deferred,
     sender_refused,
     sender_words,
     signature_cause,
 )
 from milter_server.signer import Identity, NotSigned, Signer, Signing, Unsignable
-from milter_server.stamp import host_key, is_stamped, stamp
+from milter_server.stamp import host_key, stamp
 
 IDENTIFICATION: Final = {"sid-filter": "X-SenderID", "dk-filter": "X-DomainKeys", "dkim-filter": "X-DKIM"}
 """The field that `-h` adds."""
@@ -178,7 +178,7 @@ class _Message(MessageHandler):
         ours = self._origin.why
         fields = self._header.fields
         if ours and self._filter.configuration.methods:
-            self._forged = self._find_forged()
+            self._forged = await aside(self._find_forged) if is_large(fields) else self._find_forged()
             if self._forged:  # what is deleted at the end must not be signed
                 fields = self._header.without(FIELD_NAME, frozenset(self._forged)).fields
         try:
@@ -245,12 +245,19 @@ class _Message(MessageHandler):
 
     def end_of_message(self, changes: Changes) -> Answer:
         """Puts the fields in, and says what becomes of the message."""
-        configuration = self._filter.configuration
-        response: Response = CONTINUE
-        if self._signing is not None:
-            response = self._put_signatures(self._signing, changes)
-        if configuration.methods and self._signing is None:
+        if self._filter.configuration.methods and self._signing is None:
+            if is_large(self._header.fields):
+                return self._end_aside(changes)
             self._forged = self._find_forged()  # some MTAs have told their queue id only now
+        return self._end(changes)
+
+    async def _end_aside(self, changes: Changes) -> Response:
+        self._forged = await aside(self._find_forged)
+        return self._end(changes)
+
+    def _end(self, changes: Changes) -> Response:
+        configuration = self._filter.configuration
+        response = CONTINUE if self._signing is None else self._put_signatures(self._signing, changes)
         if self._forged:
             self._remove_forged(changes)
         if self._authentication is not None:
@@ -270,14 +277,8 @@ class _Message(MessageHandler):
         return CONTINUE
 
     def _find_forged(self) -> list[int]:
-        """The fields that only look as if we had written them, whoever brought the message; the last one first."""
         authserv_id = self._filter.authserv_id(self.transaction)
-        trusted = self._filter.trusted
-
-        def is_ours(value: bytes) -> bool:
-            return says_only(value, trusted) or is_stamped(value, self.transaction, authserv_id, host_key())
-
-        return list(forged(self._header, authserv_id, is_ours))
+        return find_forged(self._header, self.transaction, authserv_id, self._filter.trusted)
 
     def _remove_forged(self, changes: Changes) -> None:
         for number in self._forged:

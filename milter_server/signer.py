@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from exim_dkim.config.options import OPTIONS
@@ -25,6 +26,7 @@ from exim_dkim.signing import (
     plan_signatures,
     signature_fields,
 )
+from exim_dkim.system.aside import aside, is_large
 from milter_server.author import Author, NoAuthor, authors
 from milter_server.configuration import (
     SIGNERS,
@@ -128,10 +130,12 @@ class Signer:
         return Identity(found, tuple(_variables(rule, found[0]) for rule in rules), listed=True)
 
     async def begin(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
-        """As `begin_now`, in a thread where the options take time."""
-        if not self._slow:
-            return self.begin_now(identity, fields, transaction)
-        return await asyncio.to_thread(self.begin_now, identity, fields, transaction)
+        """As `begin_now`, in a thread where the options or the header take time."""
+        if self._slow:
+            return await asyncio.to_thread(self.begin_now, identity, fields, transaction)
+        if is_large(fields):
+            return await aside(partial(self.begin_now, identity, fields, transaction))
+        return self.begin_now(identity, fields, transaction)
 
     def begin_now(self, identity: Identity, fields: Sequence[HeaderField], transaction: Transaction) -> Signing:
         """What is to be signed, before the body. Raises `NotSigned`, `Unsignable`."""

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, assert_never
 
 from exim_dkim.authentication import Authentication, Method
@@ -30,6 +31,7 @@ from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.senderid.evaluate import evaluate as evaluate_senderid
 from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host_or_guess
+from exim_dkim.system.aside import is_large, step_aside
 from exim_dkim.system.serving import place
 
 INTERNAL = "internal error; see the log"
@@ -159,13 +161,13 @@ class Authenticator:
     ) -> MessageAuthentication:
         """The header stage of all `methods`, at once. What takes longer than `seconds` is unfinished."""
         works: dict[Method, Coroutine[Any, Any, Any]] = {}
-        resolver, policies = self._resolver, self._policies
+        resolver = self._resolver
         for method in methods:
             match method:
-                case Method.DKIM:
-                    works[method] = dkim.verify_header(fields, resolver, policies.dkim, self._clock())
-                case Method.DOMAINKEYS:
-                    works[method] = domainkeys.verify_header(fields, resolver, policies.domainkeys)
+                case Method.DKIM | Method.DOMAINKEYS if is_large(fields):
+                    works[method] = step_aside(partial(self._verify_header, fields, method), resolver)
+                case Method.DKIM | Method.DOMAINKEYS:
+                    works[method] = self._verify_header(fields, method, resolver)
                 case Method.SPF:
                     works[method] = self.spf(envelope)
                 case Method.SPF_HELO:
@@ -180,6 +182,13 @@ class Authenticator:
         verifications = {method: done.pop(method) for method in list(done) if method.wants_body}
         found = {method.field: finding for method, finding in done.items()}
         return MessageAuthentication(Authentication(envelope, unfinished=unfinished, **found), verifications)
+
+    def _verify_header(
+        self, fields: Sequence[HeaderField], method: Method, resolver: Resolver
+    ) -> Coroutine[Any, Any, Verification]:
+        if method is Method.DKIM:
+            return dkim.verify_header(fields, resolver, self._policies.dkim, self._clock())
+        return domainkeys.verify_header(fields, resolver, self._policies.domainkeys)
 
 
 async def _gather(
