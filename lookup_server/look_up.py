@@ -36,6 +36,9 @@ EXIM_HEADER_LIMIT: Final = 64 * 1024
 MAX_HEADER: Final = 1024 * 1024
 """Longest header that is looked at; Exim's `header_maxsize` is the same by default."""
 
+MAX_FIELDS: Final = 10_000
+"""Fields of a header that is looked at: no honest one has a tenth of it, and each takes time and memory."""
+
 INLINE: Final = 1024 * 1024
 """Longest message that is hashed without a thread: a millisecond."""
 
@@ -240,11 +243,14 @@ def unreadable(request: Request) -> str:
     """Why the header of a request says nothing, empty if it does; `RequestError` for one that is out of all bounds."""
     if not request.message:
         return "there is no message yet"
-    if len(request.message) < EXIM_HEADER_LIMIT - 1:
+    large = len(request.message) >= EXIM_HEADER_LIMIT - 1
+    if not large and request.message.count(b"\n") <= MAX_FIELDS:
         return ""
     header, start, _ = request.split()
     if len(header) > MAX_HEADER:
         raise RequestError(f"the header is longer than {MAX_HEADER} bytes")
+    if header.count(b"\n") - header.count(b"\n ") - header.count(b"\n\t") > MAX_FIELDS:
+        return f"the header has more than {MAX_FIELDS} fields"
     cut = EXIM_HEADER_LIMIT - 1 <= len(header) <= EXIM_HEADER_LIMIT
     if cut or (start is None and len(header) > EXIM_HEADER_LIMIT):
         return "the header is longer than the 64 KiB that Exim hands out in $message_headers_raw"

@@ -29,6 +29,7 @@ from exim_dkim.config.settings import Settings
 from exim_dkim.outcome import SpfResult
 from exim_dkim.printable import one_line
 from exim_dkim.resolver import Resolver
+from exim_dkim.system.aside import LARGE, aside
 from exim_dkim.system.authenticate import INTERNAL, authserv_id
 from exim_dkim.system.serving import place
 from exim_dkim.words import Word
@@ -55,6 +56,7 @@ class Pending(NamedTuple):
     request: Request
     query: Query
     look_up: LookUp
+    claims: asyncio.Task[Claims] | None
 
 
 class Service:
@@ -87,7 +89,8 @@ class Service:
         try:
             query = self._parse(request)
             look_up = self._look_ups.begin(request, query, local)
-            tasks = look_up.tasks
+            claims = self._search(request, query)
+            tasks = [*look_up.tasks, *([claims] if claims else ())]
             if not tasks:
                 return self._tell(request, query, look_up.findings(""))
         except RequestError as error:
@@ -95,16 +98,17 @@ class Service:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a mail
             return self._give_up(request, query, error)
         task = tasks[0] if len(tasks) == 1 else asyncio.create_task(asyncio.wait(tasks))
-        return Pending(task, request, query, look_up)
+        return Pending(task, request, query, look_up, claims)
 
     def finish(self, pending: Pending) -> bytes:
         """The reply that was waited for; what is not done is `defer` or `temperror`."""
-        _, request, query, look_up = pending
+        _, request, query, look_up, search = pending
         findings = look_up.findings(f"not finished within {self.timeout}s (lookup_timeout)")
         if not all(task.done() for task in look_up.tasks):
             log.warning("%s %s", origin(request), tell_log(findings, tuple(look_up.parts)))
         try:
-            return self._tell(request, query, findings)
+            claims = None if search is None else search.result() if search.done() else Claims()
+            return self._tell(request, query, findings, claims)
         except Exception as error:  # noqa: BLE001 - as above
             return self._give_up(request, query, error)
 
@@ -124,9 +128,10 @@ class Service:
     def _parse(self, request: Request) -> Query:
         return parse_query(request, self._methods, tuple(_SIMPLE))
 
-    def _tell(self, request: Request, query: Query, findings: Findings) -> bytes:
+    def _tell(self, request: Request, query: Query, findings: Findings, claims: Claims | None = None) -> bytes:
+        """`claims`: those that are known already."""
         if query.name in WITH_CLAIMS:
-            findings = findings._replace(claims=self._claims(request))
+            findings = findings._replace(claims=self._claims(request) if claims is None else claims)
         if query.methods:
             word = findings.word(query.methods[0], query.key)
             self.counts[word] += 1
@@ -136,6 +141,12 @@ class Service:
 
     def _name(self, request: Request) -> str:
         return self._authserv_id(request.values.get(b"primary_hostname", b"").decode("utf-8", "replace"))
+
+    def _search(self, request: Request, query: Query) -> asyncio.Task[Claims] | None:
+        """The search for claims in a header so large that it has to be waited for."""
+        if query.name not in WITH_CLAIMS or len(request.message) <= LARGE or len(request.split()[0]) <= LARGE:
+            return None
+        return asyncio.create_task(aside(functools.partial(self._claims, request)))
 
     def _claims(self, request: Request) -> Claims:
         if unreadable(request):

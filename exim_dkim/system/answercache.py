@@ -22,6 +22,9 @@ FAILURE_TTL = 5.0
 MAX_ANSWER_BYTES = 8192
 """Larger answers are not kept: with `dns_cache_size` this bounds the memory. A 4096-bit key has about 800 bytes."""
 
+RECORD_BYTES = 48
+"""What a record takes besides its data."""
+
 
 class AnswerCache:
     """Answers by question. `size` 0 keeps nothing. `clock` is in seconds and never goes back."""
@@ -56,7 +59,7 @@ class AnswerCache:
     def put(self, answer: Answer, ttl: float) -> None:
         """Keeps `answer` for `ttl` seconds, or less (see above)."""
         ttl = min(ttl, self._longest(answer))
-        if ttl <= 0 or sum(map(len, answer.records)) > MAX_ANSWER_BYTES:
+        if ttl <= 0 or sum(map(len, answer.records)) + RECORD_BYTES * len(answer.records) > MAX_ANSWER_BYTES:
             return
         self._entries[answer.question] = (self._clock() + ttl, answer)
         self._entries.move_to_end(answer.question)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from types import ModuleType
 
 import pytest
 
 from exim_dkim.authentication import Authentication, Method
-from lookup_server.results import KEPT, KEPT_TEMPORARY, Results
+from exim_dkim.dkim import signature
+from exim_dkim.dkim.verify import Verdict
+from exim_dkim.domainkeys import signature as domainkeys_signature
+from exim_dkim.envelope import Envelope
+from exim_dkim.message import HeaderField
+from exim_dkim.outcome import DkimReason
+from lookup_server.results import KEPT, KEPT_TEMPORARY, Results, memory_of
 
 
 async def found(findings: Authentication) -> Authentication:
@@ -48,6 +56,47 @@ def test_how_many() -> None:
         assert [number for number in range(3) if results.find((number,))] == [0, 2]
 
     asyncio.run(run())
+
+
+def test_how_much_memory() -> None:
+    async def run() -> None:
+        results = Results(100, room=10 * memory_of(Authentication()))
+        for number in range(20):
+            await results.begin([(number,)], found(Authentication()))
+        assert [number for number in range(20) if results.find((number,))] == [*range(10, 20)]
+        await results.begin([(19,)], found(Authentication()))  # once more: what it took before is free
+        assert results.find((10,))  # and so the last one to leave
+        large = Authentication(Envelope(helo=b"x" * 5 * memory_of(Authentication())))
+        await results.begin([("large",)], found(large))
+        assert [number for number in range(20) if results.find((number,))] == [10, 17, 18, 19]
+        await results.begin([("too large",)], found(large._replace(envelope=Envelope(helo=b"x" * 1_000_000))))
+        assert results.find(("too large",)) is None
+        await results.begin([("id",)], found(Authentication()))
+        assert results.find(("id",))
+
+    asyncio.run(run())
+
+
+HOSTILE = [
+    b"v=1; a=rsa-sha256; d=example.org; s=s; bh=AAAA; b=AAAA; h=from" + b":abcde" * 100_000,
+    b"v=1; a=rsa-sha256; d=example.org; s=s; bh=AAAA; h=from; b=" + b"AAAA" * 100_000,
+    b"v=1; a=rsa-sha256; d=example.org; s=s; h=from; b=AAAA; x=" + b"a" * 500_000,
+]
+
+
+@pytest.mark.parametrize("tags", HOSTILE, ids=["names", "data", "fault"])
+@pytest.mark.parametrize("protocol", [signature, domainkeys_signature])
+def test_memory_is_not_underestimated(tags: bytes, protocol: ModuleType) -> None:
+    header = b"X-Signature: " + tags
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        parsed = protocol.parse_signature(HeaderField(b"x-signature", bytes(bytearray(header))))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    findings = Authentication(dkim=(Verdict(DkimReason.GOOD, parsed),))
+    assert taken <= memory_of(findings) <= 4 * taken + 20_000
 
 
 def test_size_zero_remembers_nothing() -> None:

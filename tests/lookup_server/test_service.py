@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from exim_dkim.errors import ConfigurationError
 from exim_dkim.memory import MemoryResolver, Value
 from exim_dkim.resolver import Answer, Question, Trouble
-from lookup_server.look_up import EXIM_HEADER_LIMIT, INLINE, MAX_HEADER
+from exim_dkim.system.aside import LARGE
+from lookup_server.look_up import EXIM_HEADER_LIMIT, INLINE, MAX_FIELDS, MAX_HEADER
 from lookup_server.request import RequestError, parse_request
 from tests.support.lookup_service import (
     GOOD,
@@ -272,6 +273,37 @@ def test_a_header_that_exim_may_have_cut_has_no_verdict(spool: Path, cut: int) -
     assert ask(service, spool_request(spool, shorter)) == ["good"]
     whole = GOOD_HEADER + b"X: " + b"y" * (2 * cut) + b"\r\n\r\n" + GOOD_BODY
     assert ask(service, request(whole)) == ["good"]
+
+
+def test_a_header_of_very_many_fields_has_no_verdict() -> None:
+    service = make_service(resolver(), "authserv_id = mx.example")
+    many, folded = b"X:\r\n" * MAX_FIELDS, b"X:\r\n" + b" x\r\n" * MAX_FIELDS
+    for query, told in (
+        ("why dkim example.org", "unverified: the header has more than 10000 fields"),
+        ("forged", "unknown"),
+    ):
+        assert ask(service, request(many + GOOD, query)) == [told]
+    assert ask(service, request(folded + GOOD)) == ["good"]
+    assert ask(service, request(GOOD + b"\r\n" * MAX_FIELDS)) == ["good"]
+
+
+def test_the_search_in_a_large_header_is_done_aside() -> None:
+    """And what is not found in time is not known."""
+    claims = b"Authentication-Results: mx.example; dkim=pass\r\nAuthentication-Results: other.example; none\r\n"
+    large = claims + b"X: " + b"y" * LARGE + b"\r\n" + GOOD
+    service = make_service(resolver(), "authserv_id = mx.example")
+    assert isinstance(service.answer(parse_request(request(claims + GOOD, "forged")), True), bytes)
+
+    async def run() -> None:
+        assert await reply_to(service, request(large, "forged")) == "1"
+        assert await reply_to(service, request(large, "foreign")) == "Authentication-Results: other.example; none"
+        assert (await reply_to(service, request(large, "all"))).endswith("forged=1")
+        pending = service.answer(parse_request(request(large, "forged")), True)
+        assert not isinstance(pending, bytes)
+        assert service.finish(pending) == b"unknown"
+        await pending.task
+
+    asyncio.run(run())
 
 
 def test_a_message_is_verified_once(spool: Path) -> None:

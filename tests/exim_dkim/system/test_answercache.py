@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exim_dkim.resolver import Answer, Question, RecordType, Trouble
-from exim_dkim.system.answercache import FAILURE_TTL, MAX_ANSWER_BYTES, AnswerCache
+from exim_dkim.system.answercache import FAILURE_TTL, MAX_ANSWER_BYTES, RECORD_BYTES, AnswerCache
 
 
 class Clock:
@@ -32,6 +32,7 @@ def question(name: str = "a.example") -> Question:
         (Answer(question(), trouble=Trouble.SERVFAIL), float("inf"), FAILURE_TTL),
         (Answer(question(), trouble=Trouble.TIMEOUT), float("inf"), FAILURE_TTL),
         (Answer(question(), (b"x" * (MAX_ANSWER_BYTES + 1),)), 60, 0),
+        (Answer(question(), (b"\x7f\0\0\1",) * (MAX_ANSWER_BYTES // RECORD_BYTES)), 60, 0),
     ],
 )
 def test_how_long_an_answer_is_kept(answer: Answer, ttl: float, kept: float) -> None:
