@@ -330,7 +330,8 @@ def test_filters_in_a_row_know_each_others_results(monkeypatch: pytest.MonkeyPat
         assert len(again.results) == 1, "a stamp is for one message"
     changed = [(name, value.replace(b"spf=fail", b"spf=pass")) for name, value in first.fields]
     assert len(pass_through(make_filter(VERIFIER), changed, body, address=STRANGER).results) == 1
-    monkeypatch.setattr("milter_server.filter.host_key", lambda: b"")
+    for user in ("filter", "forgery"):
+        monkeypatch.setattr(f"milter_server.{user}.host_key", lambda: b"")
     assert len(pass_through(make_filter(VERIFIER), first.fields, body, address=STRANGER).results) == 1
 
 
