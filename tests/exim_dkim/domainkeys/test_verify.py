@@ -82,6 +82,13 @@ def test_the_policy_of_the_domain(record: str, testing: bool, signs_all: bool) -
         assert verdict.testing is testing
 
 
+def test_the_policy_of_the_sender_is_not_that_of_somebody_else() -> None:
+    resolver = mail.resolver(_domainkey__example__org="t=y; o=-")
+    (verdict,) = judge(signed().replace(b"d=example.org", b"d=example.net"), resolver)
+    assert verdict.reason is DomainKeysReason.SENDER_NOT_UNDER_DOMAIN
+    assert (verdict.domain_policy, verdict.testing) == (None, False)
+
+
 def test_an_unsigned_message_of_a_domain_that_signs_all() -> None:
     (verdict,) = judge(mail.MESSAGE, MemoryResolver({"_domainkey.example.org": ["v=junk", "o=-; n=note"]}))
     assert verdict.reason is DomainKeysReason.UNSIGNED_SIGNS_ALL
