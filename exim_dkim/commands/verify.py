@@ -107,7 +107,8 @@ class Judge(NamedTuple):
         found = begun.finish()
         if found.dkim is None:
             return Report(message.name, Word.DEFER, found, found.unfinished[Method.DKIM])
-        report = Report(message.name, dkim_word(found.dkim, self.key), found)
+        has_from = any(field.name == b"from" for field in fields)
+        report = Report(message.name, dkim_word(found.dkim, self.key), found, has_from=has_from)
         body = b"".join(kept)
         if not self.diagnose or len(body) > SMALL:
             return report

@@ -20,6 +20,7 @@ class Report(NamedTuple):
     """What is said of one message. `problem` tells why it could not be judged; `word` is then without meaning.
 
     `word` is that of DKIM. `diagnoses`: for each verdict of DKIM what `breakage.explain` says; empty when nobody asked.
+    `has_from`: there is a From field, as in every message.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Report(NamedTuple):
     found: Authentication = Authentication()
     problem: str = ""
     diagnoses: tuple[str, ...] = ()
+    has_from: bool = True
 
     @property
     def result(self) -> str:
@@ -75,7 +77,7 @@ def _dkim_rows(report: Report, key: Key | None) -> Iterator[Row]:
     pairs = zip(report.verdicts, diagnoses, strict=True)
     matching = [(verdict, text) for verdict, text in pairs if key is None or key.matches(verdict.signature)]
     if not matching:
-        reason = "the message has no signature"
+        reason = "the message has no signature" + ("" if report.has_from else ", and no From: is this a message?")
         if report.verdicts:
             reason = f"no signature of the {len(report.verdicts)} that the message has is for the key"
         yield Word.UNSIGNED.value, report.name, "-", "-", reason

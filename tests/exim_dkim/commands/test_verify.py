@@ -34,6 +34,13 @@ def rows(text: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
+def test_a_file_that_is_no_message(tmp_path: Path) -> None:
+    file = tmp_path / "passwd"
+    file.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    result = run_cli("verify", file)
+    assert result.stdout == f"unsigned\t{file}\t-\t-\tthe message has no signature, and no From: is this a message?\n"
+
+
 @pytest.mark.parametrize(
     ("names", "words", "status"),
     [
