@@ -74,6 +74,16 @@ def test_unverified_before_data(world: World) -> None:
     exim.wait_for_log("DKIM good for example.org$")
 
 
+def test_what_exim_rewrites_or_removes_is_bad(world: World) -> None:
+    """Exim does so before the DATA ACL, and hands out what is left (docs/exim-notes.md)."""
+    exim = world.receiver("rewriting", after="begin rewrite\n\nbob@rx.example bob@elsewhere.example h\n")
+    assert recorded(world, signed(message(), names=(b"From", b"Subject")), exim) == "example.org=good"
+    assert recorded(world, signed(message(), names=(b"From", b"To")), exim) == "example.org=bad"
+    text = message(header=b"Return-Path: <alice@example.org>\r\n")
+    assert recorded(world, signed(text, names=(b"From", b"Subject")), exim) == "example.org=good"
+    assert recorded(world, signed(text, names=(b"From", b"Return-Path")), exim) == "example.org=bad"
+
+
 OTHER_KEYS = {
     "alice@example.org": "good",
     "ALICE@EXAMPLE.ORG": "unsigned",  # local parts are compared as they are (RFC 6376 §3.5)

@@ -20,7 +20,8 @@ HARMLESS = re.compile(r"exim user lost privilege for using -C option")
 
 class Exim:
     """One Exim daemon. `macros` are set before the example configuration is included; `extra` are lines of the main
-    section. `resolver`, if given, becomes /etc/resolv.conf for this daemon alone (needs root)."""
+    section, `after` what follows the example. `resolver`, if given, becomes /etc/resolv.conf for this daemon alone
+    (needs root)."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Exim:
         macros: Mapping[str, str],
         *,
         extra: str = "",
+        after: str = "",
         configuration: Path = EXAMPLE,
         resolver: Path | None = None,
     ) -> None:
@@ -52,7 +54,7 @@ class Exim:
             **macros,
         }
         lines = [f"{name} = {value}" for name, value in self.macros.items()]
-        self.configuration.write_text("\n".join([*lines, extra, f".include {included}", ""]))
+        self.configuration.write_text("\n".join([*lines, extra, f".include {included}", after, ""]))
         self.process: Process | None = None
 
     def mailbox(self, name: str) -> None:

@@ -22,6 +22,7 @@ RECEIVERS = (
     "rx",
     "unasked",
     "early",
+    "rewriting",
     "keys",
     "plain",
     "split",
@@ -98,6 +99,7 @@ class World:
         macros: Mapping[str, str] | None = None,
         *,
         extra: str = "",
+        after: str = "",
         resolver: Path | None = None,
     ) -> Exim:
         """A running Exim of this name that takes mail for rx.example and asks the look-up server about it."""
@@ -110,7 +112,7 @@ class World:
                 "LOCAL_DOMAIN_LIST": "rx.example",
                 **(macros or {}),
             }
-            exim = Exim(self.exim, self.directory / name, settings, extra=extra, resolver=resolver)
+            exim = Exim(self.exim, self.directory / name, settings, extra=extra, after=after, resolver=resolver)
             exim.mailbox("bob")
             self._exims[name] = exim
             exim.start()
