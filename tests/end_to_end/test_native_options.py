@@ -17,6 +17,7 @@ from exim_dkim.signing import plan_signatures
 from exim_dkim.system.environment import MessageEnvironment
 from exim_dkim.system.files import read_private_key
 from tests.support.exim import Exim
+from tests.support.peers import EXIM, only_with
 from tests.support.smtp import submit
 from tests.support.world import World
 
@@ -226,6 +227,7 @@ def test_deliberate_differences(native: Native, header: bytes, tag: str, theirs:
 @pytest.mark.parametrize("timestamps", ["0", "junk", "-5"])
 def test_timestamps_without_an_end(world: World, timestamps: str) -> None:
     """Exim 4.96 makes signatures that are too old at once; t= alone since 4.98, and here."""
+    only_with(EXIM)
     native = Native(world, timestamps)
     exim, fields = native.sign(MESSAGE)
     assert int(exim[0].pop("x")) <= 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -24,3 +26,27 @@ def program(name: str, package: str) -> str:
     if path is None:
         missing(f"{name} is not installed", f"apt-get install {package}")
     return path or ""
+
+
+EXIM = ("exim4-daemon-heavy", "4.96")
+MAIL_DKIM = ("libmail-dkim-perl", "1.20230212")
+MAIL_SPF = ("libmail-spf-perl", "2.9.0")
+"""Peers whose oddities are in tables, and the versions that have them: those of Debian 12."""
+
+
+def only_with(peer: tuple[str, str]) -> None:
+    """Skips a test that knows one version of a peer where another one is installed."""
+    package, version = peer
+    found = _version(package)
+    if found and not found.startswith(version):
+        pytest.skip(f"{package} is {found}; the test knows {version}")
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """The version of a Debian package; empty if it is not installed."""
+    query = shutil.which("dpkg-query")
+    if query is None:
+        return ""
+    done = subprocess.run([query, "-W", "-f=${Version}", package], capture_output=True, text=True, check=False)
+    return done.stdout.strip()

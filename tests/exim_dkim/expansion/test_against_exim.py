@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.expansion import VECTORS, Sandbox, Vector, read_vectors
+from tests.support.peers import EXIM, only_with
 from tests.support.templates import Templates
 
 SAME = read_vectors(VECTORS / "same.txt")
@@ -35,6 +36,7 @@ def test_differs_only_where_it_is_meant_to(sandbox: Sandbox, vector: Vector) -> 
 def test_vectors_are_what_exim_gives(sandbox: Sandbox) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may use Exim's -Mset")
+    only_with(EXIM)
     vectors = [*SAME, *DIFFERENT]
     results = sandbox.exim([vector.template for vector in vectors])
     wrong = [vector for vector, result in zip(vectors, results, strict=True) if result != vector.exim]
@@ -64,6 +66,7 @@ def test_random_templates(sandbox: Sandbox, seed: int) -> None:
     """The same value, or an error from both; which of several errors is found first may differ."""
     if os.geteuid() != 0:
         pytest.skip("only root may use Exim's -Mset")
+    only_with(EXIM)
     templates = Templates(seed).take(1000)
     for template, exim in zip(templates, sandbox.exim(templates), strict=True):
         ours = sandbox.ours(template)

@@ -19,6 +19,7 @@ from tests.support.corpus import (
 )
 from tests.support.differences import DIFFERENCES, find_difference
 from tests.support.expansion import VECTORS, Sandbox
+from tests.support.peers import EXIM, only_with
 
 CASES = sorted(VECTORS.glob("*.cases"))
 MESSAGES = VECTORS / "headers.messages"
@@ -38,6 +39,7 @@ def goldens(cases: Path) -> list[Golden]:
 def need_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may use Exim's -Mset")
+    only_with(EXIM)
 
 
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)

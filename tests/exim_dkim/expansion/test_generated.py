@@ -10,6 +10,7 @@ import pytest
 from tests.support.corpus import faults, is_failure
 from tests.support.expansion import Sandbox
 from tests.support.generated import COUNT, STORED, compare_generated, generate, read_stored
+from tests.support.peers import EXIM, only_with
 
 LIVE = COUNT if os.environ.get("CI") == "true" else 10_000
 
@@ -37,4 +38,5 @@ def test_does_what_exim_did(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_does_what_exim_does(sandbox: Sandbox) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may use Exim's -Mset")
+    only_with(EXIM)
     assert not faults(compare_generated(sandbox, generate(LIVE, seed=7)))
