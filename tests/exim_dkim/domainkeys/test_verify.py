@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exim_dkim.crypto import PublicKey
 from exim_dkim.domainkeys.verify import verify_header
+from exim_dkim.keyuse import MAX_KEY_RECORDS
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_message
 from exim_dkim.outcome import DomainKeysReason
@@ -112,6 +113,18 @@ def test_several_key_records() -> None:
     assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records)) == ["GOOD"]
     assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records[:3])) == ["SIGNATURE_MISMATCH"]
     assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records[:2])) == ["KEY_REVOKED"]
+
+
+@pytest.mark.parametrize(("others", "reason"), [(MAX_KEY_RECORDS - 1, "GOOD"), (MAX_KEY_RECORDS, "SIGNATURE_MISMATCH")])
+def test_so_many_keys_are_tried(others: int, reason: str) -> None:
+    records = [*(mail.record(number=7 + number) for number in range(others)), mail.record()]
+    assert reasons(signed(), mail.resolver(sel___domainkey__example__org=records)) == [reason]
+
+
+def test_fields_that_are_not_signed_may_stand_twice() -> None:
+    message = signed(names=(b"From", b"To"))
+    assert reasons(b"Subject: another\r\n" + message) == ["GOOD"]
+    assert reasons(b"To: another@example.com\r\n" + message) == ["UNSIGNED_DUPLICATE_FIELD"]
 
 
 def test_a_list_may_sign_what_it_sends() -> None:
