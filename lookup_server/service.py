@@ -29,7 +29,7 @@ from exim_dkim.config.settings import Settings
 from exim_dkim.outcome import SpfResult
 from exim_dkim.printable import one_line
 from exim_dkim.resolver import Resolver
-from exim_dkim.system.aside import LARGE, aside
+from exim_dkim.system.aside import LARGE, Overload, aside
 from exim_dkim.system.authenticate import INTERNAL, authserv_id
 from exim_dkim.system.serving import place
 from exim_dkim.words import Word
@@ -107,8 +107,7 @@ class Service:
         if not all(task.done() for task in look_up.tasks):
             log.warning("%s %s", origin(request), tell_log(findings, tuple(look_up.parts)))
         try:
-            claims = None if search is None else search.result() if search.done() else Claims()
-            return self._tell(request, query, findings, claims)
+            return self._tell(request, query, findings, None if search is None else _result_of(search))
         except Exception as error:  # noqa: BLE001 - as above
             return self._give_up(request, query, error)
 
@@ -166,6 +165,14 @@ class Service:
         if query.methods:
             self.counts[findings.word(query.methods[0], query.key)] += 1
         return tell(query, findings, self._name(request))
+
+
+def _result_of(search: asyncio.Task[Claims]) -> Claims:
+    """What was found; what was not found in time is not known, and not looked for any more."""
+    if not search.done():
+        search.cancel()
+        return Claims()
+    return Claims() if isinstance(search.exception(), Overload) else search.result()
 
 
 def _tell_stats(service: Service) -> bytes:

@@ -2,6 +2,7 @@
 
 A header of a megabyte takes some tenths of a second, which is rare and then seldom honest. One such piece of work is
 done at a time: several would only take the interpreter from the event loop, which gets it back within milliseconds.
+What is too much is an `Overload`.
 
 The engine awaits nothing but its resolver, so its coroutines can be stepped from a thread, too: what they ask is
 carried to the event loop, and the answers back.
@@ -11,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
+from exim_dkim.errors import EximDkimError
 from exim_dkim.message import HeaderField
 from exim_dkim.resolver import Answer, Question, Resolver
 
@@ -22,9 +25,40 @@ LARGE: Final = 64 * 1024
 """Bytes of a header that is work to be done aside: more than Exim hands out ($message_headers_raw), and two thirds of
 what Postfix takes for one field. Nearly all headers are a tenth of it."""
 
+MAX_WAITING: Final = 16
+"""Pieces of work at hand at once; beyond, nobody would wait long enough, and each takes the memory of its header."""
+
 T = TypeVar("T")
 
-_THREAD: Final = ThreadPoolExecutor(1, "aside")
+
+class Overload(EximDkimError):
+    """There is too much work of this kind; later there may be less."""
+
+
+class _Worker:
+    """The thread, and how much work it has."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "aside")
+        self._lock = Lock()
+        self._waiting = 0
+
+    def take(self, work: Callable[[], T]) -> Future[T]:
+        """Has `work` done; `Overload`."""
+        with self._lock:
+            if self._waiting >= MAX_WAITING:
+                raise Overload("too many large headers at once")
+            self._waiting += 1
+        future = self._thread.submit(work)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+
+_WORKER: Final = _Worker()
 
 
 def is_large(fields: Sequence[HeaderField]) -> bool:
@@ -33,8 +67,8 @@ def is_large(fields: Sequence[HeaderField]) -> bool:
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """What `work` returns. It goes on to its end, whoever gives up waiting."""
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+    """What `work` returns; `Overload`. Once begun, it goes on to its end, whoever gives up waiting."""
+    return await asyncio.wrap_future(_WORKER.take(work))
 
 
 async def step_aside(begin: Callable[[Resolver], Coroutine[Any, Any, T]], resolver: Resolver) -> T:
@@ -47,6 +81,9 @@ async def step_aside(begin: Callable[[Resolver], Coroutine[Any, Any, T]], resolv
             outcome = await asyncio.shield(step)
         except asyncio.CancelledError:
             step.add_done_callback(lambda _: work.close())  # not before: it runs
+            raise
+        except Overload:
+            work.close()
             raise
         if isinstance(outcome, _Returned):
             returned: T = outcome.value

@@ -31,7 +31,7 @@ from exim_dkim.senderid.evaluate import SenderIdVerdict
 from exim_dkim.senderid.evaluate import evaluate as evaluate_senderid
 from exim_dkim.senderid.record import Scope
 from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host_or_guess
-from exim_dkim.system.aside import is_large, step_aside
+from exim_dkim.system.aside import Overload, is_large, step_aside
 from exim_dkim.system.serving import place
 
 INTERNAL = "internal error; see the log"
@@ -222,5 +222,7 @@ async def _gather(
 
 
 def _broken(method: Method, error: BaseException, log: logging.Logger) -> str:
+    if isinstance(error, Overload):
+        return str(error)
     log.error("internal error in %s: %s", method.value, place(error))
     return INTERNAL

@@ -301,7 +301,8 @@ def test_the_search_in_a_large_header_is_done_aside() -> None:
         pending = service.answer(parse_request(request(large, "forged")), True)
         assert not isinstance(pending, bytes)
         assert service.finish(pending) == b"unknown"
-        await pending.task
+        await asyncio.wait([pending.task])
+        assert pending.task.cancelled()
 
     asyncio.run(run())
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from exim_dkim.authentication import Method
 from exim_dkim.dkim.verify import verify_header
+from exim_dkim.envelope import Envelope
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_header, parse_message
 from exim_dkim.policy import VerificationPolicy
 from exim_dkim.resolver import Answer, Question, RecordType, Resolver
-from exim_dkim.system.aside import LARGE, aside, is_large, step_aside
+from exim_dkim.system.aside import LARGE, MAX_WAITING, Overload, aside, is_large, step_aside
+from exim_dkim.system.authenticate import Authenticator, Policies
 from tests.support.samples import RECORDS, message, signed
 
 QUESTION = Question("a.example", RecordType.TXT)
@@ -114,6 +117,36 @@ def test_who_gives_up_leaves_nothing_behind() -> None:
 
     asyncio.run(asyncio.wait_for(main(), 20))
     assert ended == ["waiting", "working"]
+
+
+def test_too_much_at_once_is_refused() -> None:
+    """And what nobody waits for any more is not begun."""
+    begun, go, done = threading.Event(), threading.Event(), list[int]()
+
+    def block() -> None:
+        begun.set()
+        assert go.wait(10)
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(aside(block))]
+        tasks += [asyncio.create_task(aside(lambda: done.append(1))) for _ in range(MAX_WAITING - 1)]
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        with pytest.raises(Overload):
+            await aside(block)
+        with pytest.raises(Overload):
+            await step_aside(lambda carrier: work(carrier, set()), Recording())
+        verifier = Authenticator(MemoryResolver({}), Policies(), lambda: 0.0)
+        found = await verifier.begin(parse_header(b"X: " + b"a" * LARGE), Envelope(), [Method.DKIM])
+        assert found.finish().unfinished == {Method.DKIM: "too many large headers at once"}
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.wait(tasks)
+        assert len(done) == MAX_WAITING - 2
+        await asyncio.gather(*(aside(lambda: None) for _ in range(MAX_WAITING)))
+
+    asyncio.run(asyncio.wait_for(main(), 20))
 
 
 def test_a_verification_is_the_same() -> None:
