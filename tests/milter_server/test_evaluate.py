@@ -179,6 +179,16 @@ def test_domainkeys(directory: Path, told: Tell) -> None:
     assert answer.out.startswith("dk-filter: m: signed domainkeys d=example.org s=rsa\nDomainKey-Signature: ")
 
 
+def test_nothing_is_reported_to_anybody(directory: Path, told: Tell) -> None:
+    (directory / "m").write_bytes(SIGNED.replace(b"Hello", b"Hallo"))
+    (directory / "zone").write_text(
+        samples.zone_text({**samples.RECORDS, "_report._domainkey.example.org": "ra=x; rr=all"})
+    )
+    reports = ("--set", "milter_reports=true", "--set", f"milter_report_command=/usr/bin/tee {directory}/sent")
+    assert "dkim=fail" in told("-t", "m", *reports, "--set", "milter_report_from=postmaster@mx.example").out
+    assert not (directory / "sent").exists()
+
+
 @given(st.binary(max_size=300))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_has_a_verdict(directory: Path, told: Tell, data: bytes) -> None:
