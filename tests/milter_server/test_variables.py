@@ -9,7 +9,7 @@ from exim_dkim.expansion import expand, parse_template
 from exim_dkim.expansion.value import Value
 from exim_dkim.message import parse_field
 from milter_server.message import Connection, Family, Recipient, Stage, Transaction
-from milter_server.variables import MilterEnvironment
+from milter_server.variables import MilterEnvironment, takes_time
 
 MACROS = {
     Stage.CONNECT: b"j\0mx.example\0{daemon_name}\0MSA\0{daemon_addr}\x00192.0.2.25\0{daemon_port}\x00587\0",
@@ -65,3 +65,17 @@ def test_variables(template: str, text: str, tainted: bool) -> None:
 
 def test_a_client_without_a_name() -> None:
     assert environment(b"[192.0.2.1]").variable(b"sender_host_name") is None
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (b"${lookup redis{get $sender_host_address}{yes}}", True),
+        (b"${readfile{/etc/selector}}", True),
+        (b"/run/mail/pop.db", False),
+        (b"$acl_m_signing_domain", False),
+        (b"", False),
+    ],
+)
+def test_what_may_wait_for_somebody(option: bytes, expected: bool) -> None:
+    assert takes_time(option) is expected
