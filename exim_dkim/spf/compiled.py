@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final
 
 from exim_dkim.outcome import SpfReason
@@ -25,12 +26,13 @@ Compiled = Record | Fault | None
 
 
 class RecordCache:
-    """What was made of records before; the oldest are forgotten."""
+    """What was made of records before; the oldest are forgotten. May be used by several threads."""
 
     def __init__(self, largest: int = MAX_KEPT) -> None:
         self._kept: dict[tuple[Select, Sequence[bytes]], Compiled] = {}
         self._size = 0
         self._largest = largest
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -42,11 +44,13 @@ class RecordCache:
             return self._kept[key]
         except KeyError:
             compiled = compile_records(records, select)
-        self._size += _size_of(records, compiled)
-        self._kept[key] = compiled
-        while self._size > self._largest:
-            oldest = next(iter(self._kept))
-            self._size -= _size_of(oldest[1], self._kept.pop(oldest))
+        with self._lock:
+            if key not in self._kept:
+                self._size += _size_of(records, compiled)
+                self._kept[key] = compiled
+            while self._size > self._largest:
+                oldest = next(iter(self._kept))
+                self._size -= _size_of(oldest[1], self._kept.pop(oldest))
         return compiled
 
 

@@ -12,6 +12,7 @@ What depends on the time (a limit, the macro `t`) is not kept, nor is a fault of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Final, NamedTuple
 
 from exim_dkim.resolver import Answer, Question, Resolver
@@ -59,13 +60,14 @@ def size_of(rounds: Sequence[Round]) -> int:
 
 
 class KeptEvaluations(dict[Key, Evaluation]):
-    """Evaluations by what they are about. What was put in first is forgotten first."""
+    """Evaluations by what they are about. What was put in first is forgotten first. May be used by several threads."""
 
     def __init__(self, largest: int = MAX_KEPT) -> None:
         super().__init__()
         self.size = 0
         self._largest = largest
         self._seen: set[int] = set()
+        self._lock = Lock()
 
     def wants(self, key: Key) -> bool:
         """Whether an evaluation is to be put in: when it is done for the second time. Many clients come only once."""
@@ -79,19 +81,21 @@ class KeptEvaluations(dict[Key, Evaluation]):
 
     def put(self, key: Key, evaluation: Evaluation) -> None:
         """Keep this evaluation, in the place of an earlier one."""
-        earlier = self.pop(key, None)
-        if earlier is not None:
-            self.size -= earlier.size
-        self[key] = evaluation
-        self.size += evaluation.size
-        while self.size > self._largest:
-            self.size -= self.pop(next(iter(self))).size
+        with self._lock:
+            earlier = self.pop(key, None)
+            if earlier is not None:
+                self.size -= earlier.size
+            self[key] = evaluation
+            self.size += evaluation.size
+            while self.size > self._largest:
+                self.size -= self.pop(next(iter(self))).size
 
     def clear(self) -> None:
         """Forget all."""
-        super().clear()
-        self.size = 0
-        self._seen.clear()
+        with self._lock:
+            super().clear()
+            self.size = 0
+            self._seen.clear()
 
 
 class Resumed:

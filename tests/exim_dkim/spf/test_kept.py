@@ -6,8 +6,10 @@ import gc
 import itertools
 import random
 import re
+import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -228,6 +230,29 @@ def test_only_what_comes_again_is_kept(evaluated: list[Walk]) -> None:
     assert all(kept.wants(key) for key in keys)
     assert not kept.wants((MAX_SEEN, int, b"example.org", select_spf1))
     assert not kept.wants(keys[0]), "so many are remembered and no more"
+
+
+def test_several_threads() -> None:
+    kept, records = KeptEvaluations(20_000), RecordCache(20_000)
+    verdict = SpfVerdict(SpfReason.NO_RECORD)
+    evaluation = Evaluation(verdict, POLICY, [], b"", b"", False, False, size_of([]))
+
+    def work(first: int) -> None:
+        for number in range(first, first + 3000):
+            kept.put((number % 50, int, b"example.org", select_spf1), evaluation)
+            records.get((b"v=spf1 ip4:192.0.2.%d" % (number % 250),), select_spf1)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            for done in [threads.submit(work, 1000 * number) for number in range(4)]:
+                done.result(60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert kept.size == len(kept) * evaluation.size
+    assert 0 < kept.size <= 20_000
+    assert 0 < len(records) < 50
 
 
 def test_what_was_got_is_given_only_to_who_asks_the_same() -> None:
