@@ -2,13 +2,14 @@
 
 A content counts as long as the file has the same device, inode, size and times. A file that changed less than two
 seconds before it was read is not kept: it could change again within the resolution of those times. What is kept is
-bounded; the file used longest ago goes first.
+bounded; the file used longest ago goes first. Several threads may read.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock  # threading has it too, but takes half a millisecond to import, for every message
 from typing import Final
 
 from exim_dkim.system.files import read_small_file
@@ -26,18 +27,22 @@ class FileCache:
     def __init__(self) -> None:
         self._kept: dict[bytes, tuple[_Identity, bytes]] = {}
         self._size = 0
+        self._lock = allocate_lock()
 
     def read(self, path: bytes, limit: int) -> bytes:
         """The content of a regular file of at most `limit` bytes. Raises FileAccessError."""
         identity = _identity(path)
-        kept = self._kept.get(path)
-        if kept is not None and kept[0] == identity:
-            self._kept[path] = self._kept.pop(path)
-            return kept[1]
+        with self._lock:
+            kept = self._kept.get(path)
+            if kept is not None and kept[0] == identity:
+                self._kept[path] = self._kept.pop(path)
+                return kept[1]
         content = read_small_file(os.fsdecode(path), limit)
-        self._drop(path)
-        if identity is not None and identity == _identity(path) and _is_settled(identity):
-            self._keep(path, identity, content)
+        lasting = identity is not None and identity == _identity(path) and _is_settled(identity)
+        with self._lock:
+            self._drop(path)
+            if identity is not None and lasting:
+                self._keep(path, identity, content)
         return content
 
     def _keep(self, path: bytes, identity: _Identity, content: bytes) -> None:

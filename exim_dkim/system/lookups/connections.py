@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 MAX_KEPT: Final = 8  # of a process; each takes one of the server's
@@ -33,6 +34,7 @@ class _Kept(NamedTuple):
 
 
 _kept: dict[Hashable, _Kept] = {}
+_lock = Lock()
 
 
 @contextmanager
@@ -52,7 +54,8 @@ def connected(place: Hashable, open_connection: Callable[[], Any], driver: Drive
 
 def _taken(key: Hashable) -> Any:
     """A kept connection that works; None if there is none. While it is in use, no other thread has it."""
-    kept = _kept.pop(key, None)
+    with _lock:
+        kept = _kept.pop(key, None)
     if kept is None:
         return None
     idle = time.monotonic() - kept.since
@@ -67,14 +70,14 @@ def _taken(key: Hashable) -> Any:
 
 
 def _keep(key: Hashable, kept: _Kept) -> None:
-    before = _kept.pop(key, None)  # another thread's
-    _kept[key] = kept
-    if before is not None:
-        _close(before.driver, before.connection)
-    while len(_kept) > MAX_KEPT:
-        with suppress(KeyError):
-            oldest = _kept.pop(next(iter(_kept)))
-            _close(oldest.driver, oldest.connection)
+    with _lock:
+        before = _kept.pop(key, None)  # another thread's
+        _kept[key] = kept
+        superfluous = [before] if before is not None else []
+        while len(_kept) > MAX_KEPT:
+            superfluous.append(_kept.pop(next(iter(_kept))))
+    for one in superfluous:
+        _close(one.driver, one.connection)
 
 
 def _close(driver: Driver, connection: Any) -> None:
@@ -84,6 +87,8 @@ def _close(driver: Driver, connection: Any) -> None:
 
 def close_all() -> None:
     """Close what is kept."""
-    while _kept:
-        _, kept = _kept.popitem()
+    with _lock:
+        all_of_them = list(_kept.values())
+        _kept.clear()
+    for kept in all_of_them:
         _close(kept.driver, kept.connection)

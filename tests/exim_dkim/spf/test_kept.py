@@ -6,10 +6,8 @@ import gc
 import itertools
 import random
 import re
-import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,6 +23,7 @@ from exim_dkim.spf.walk import Walk, question_of
 from tests.support.openspf import cases
 from tests.support.run import run
 from tests.support.spf_generated import pairs
+from tests.support.threads import in_threads
 
 POLICY = SpfPolicy()
 ZONE: dict[Key, Value] = {
@@ -237,19 +236,12 @@ def test_several_threads() -> None:
     verdict = SpfVerdict(SpfReason.NO_RECORD)
     evaluation = Evaluation(verdict, POLICY, [], b"", b"", False, False, size_of([]))
 
-    def work(first: int) -> None:
-        for number in range(first, first + 3000):
+    def work(thread: int) -> None:
+        for number in range(1000 * thread, 1000 * thread + 3000):
             kept.put((number % 50, int, b"example.org", select_spf1), evaluation)
             records.get((b"v=spf1 ip4:192.0.2.%d" % (number % 250),), select_spf1)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as threads:
-            for done in [threads.submit(work, 1000 * number) for number in range(4)]:
-                done.result(60)
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(work)
     assert kept.size == len(kept) * evaluation.size
     assert 0 < kept.size <= 20_000
     assert 0 < len(records) < 50

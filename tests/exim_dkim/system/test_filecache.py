@@ -10,6 +10,7 @@ import pytest
 from exim_dkim.system import filecache
 from exim_dkim.system.filecache import FileCache
 from exim_dkim.system.files import FileAccessError, read_small_file
+from tests.support.threads import in_threads
 
 
 @pytest.fixture
@@ -81,3 +82,17 @@ def test_bounds(tmp_path: Path, reads: list[str], settled: None, monkeypatch: py
     for path in (a, b, a, c, large, a, large, b):
         cache.read(path, 100)
     assert reads == ["a", "b", "c", "large", "large", "b"]
+
+
+def test_several_threads(tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filecache, "MAX_KEPT_FILES", 3)
+    cache = FileCache()
+    paths = [write(tmp_path, str(number), b"%d" % number) for number in range(4)]
+
+    def work(thread: int) -> None:
+        for number in range(600):
+            place = (number // (thread + 1)) % len(paths)
+            assert cache.read(paths[place], 10) == b"%d" % place
+
+    in_threads(work)
+    assert cache._size == sum(len(content) for _, content in cache._kept.values()) == 3

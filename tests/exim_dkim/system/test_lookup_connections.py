@@ -9,6 +9,7 @@ import pytest
 
 from exim_dkim.system.lookups import connections
 from exim_dkim.system.lookups.connections import MAX_KEPT, Driver, connected
+from tests.support.threads import in_threads
 
 
 class Connection:
@@ -102,3 +103,14 @@ def test_a_place_that_cannot_be_reached(opened: list[Connection]) -> None:
     with pytest.raises(OSError, match="refused"), connected("a", fail, DRIVER):
         pass
     assert use(opened) is opened[0]
+
+
+def test_several_threads(opened: list[Connection]) -> None:
+    def work(thread: int) -> None:
+        for number in range(500):
+            use(opened, str((number * (thread + 1)) % (MAX_KEPT + 2)))
+
+    in_threads(work)
+    kept = {id(one.connection) for one in connections._kept.values()}
+    assert len(kept) == MAX_KEPT
+    assert all(one.closed == (id(one) not in kept) for one in opened)
