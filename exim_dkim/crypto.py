@@ -67,19 +67,21 @@ class PublicKey:
         else:
             self.type, self.bits, self._check = "ed25519", 256, functools.partial(_check_ed25519, key)
 
-    def verify(self, signature: bytes, data: bytes, hash_name: str) -> bool:
-        """Whether `signature` was made over `data` (RFC 6376 §3.7; Ed25519 signs the hash, RFC 8463 §3)."""
-        try:
-            self._check(signature, data, hash_name)
-        except (InvalidSignature, ValueError, UnsupportedAlgorithm):
-            return False
-        return True
-
-    def verify_digest(self, signature: bytes, digest: bytes, hash_name: str) -> bool | None:
-        """Whether this RSA key made `signature` over what has this digest.
+    def verify(self, signature: bytes, data: bytes, hash_name: str) -> bool | None:
+        """Whether `signature` was made over `data` (RFC 6376 §3.7; Ed25519 signs the hash, RFC 8463 §3).
 
         None: the cryptographic library refuses the hash, as OpenSSL may be told to do with sha1.
         """
+        try:
+            self._check(signature, data, hash_name)
+        except (InvalidSignature, ValueError):
+            return False
+        except UnsupportedAlgorithm:
+            return None
+        return True
+
+    def verify_digest(self, signature: bytes, digest: bytes, hash_name: str) -> bool | None:
+        """As `verify` with an RSA key, for data of which only the digest is at hand."""
         assert isinstance(self._key, rsa.RSAPublicKey)
         try:
             self._key.verify(signature, digest, _PADDING, Prehashed(_HASHES[hash_name]))
@@ -105,10 +107,13 @@ class PrivateKey:
         """The signature over `data`. It is verified before it is given away, so a damaged key or a computing fault
         can neither send a bad signature nor give the key away; then `KeyFormatError`.
         """
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            signature = self._key.sign(data, _PADDING, _HASHES[hash_name])
-        else:
-            signature = self._key.sign(digest(hash_name, data))
+        try:
+            if isinstance(self._key, rsa.RSAPrivateKey):
+                signature = self._key.sign(data, _PADDING, _HASHES[hash_name])
+            else:
+                signature = self._key.sign(digest(hash_name, data))
+        except UnsupportedAlgorithm:
+            raise _refused(hash_name) from None
         if not self._public.verify(signature, data, hash_name):
             raise KeyFormatError("the private key is damaged: it makes signatures that do not verify; make a new key")
         return signature
@@ -120,7 +125,7 @@ class PrivateKey:
         try:
             signature = self._key.sign(digest, _PADDING, Prehashed(_HASHES[hash_name]))
         except UnsupportedAlgorithm:
-            raise KeyFormatError(f"the cryptographic library of this system refuses to sign with {hash_name}") from None
+            raise _refused(hash_name) from None
         if not self._public.verify_digest(signature, digest, hash_name):
             raise KeyFormatError("the private key is damaged: it makes signatures that do not verify; make a new key")
         return signature
@@ -140,6 +145,10 @@ class PrivateKey:
 
         public = self._key.public_key()
         return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def _refused(hash_name: str) -> KeyFormatError:
+    return KeyFormatError(f"the cryptographic library of this system refuses to sign with {hash_name}")
 
 
 @functools.lru_cache(maxsize=128)

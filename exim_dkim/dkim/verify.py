@@ -28,6 +28,8 @@ from exim_dkim.stages import BodyStage
 MAX_VERDICTS: Final = 200
 """Signatures that get a verdict at all; a header can hold thousands."""
 
+_REFUSED: Final = "the cryptographic library of this system refuses {}"
+
 # Fields that RFC 5322 §3.6 and RFC 2045 §3 allow once. A second one that the signature does not cover could be what a
 # reader is shown (RFC 6376 §8.15).
 ONCE_ONLY: Final = frozenset(
@@ -117,7 +119,7 @@ class Verification(BodyStage[_Pending]):
             return pending.end(DkimReason.BODY_TOO_SHORT, f"{length} bytes were signed, {legacy.total} have arrived")
         fits = key.verify_digest(signature.data, legacy.digest(signature.without_data()), signature.hash_name)
         if fits is None:
-            return pending.end(DkimReason.HASH_NOT_ALLOWED, "the cryptographic library of this system refuses sha1")
+            return pending.end(DkimReason.HASH_NOT_ALLOWED, _REFUSED.format(signature.hash_name))
         if not fits:
             return pending.end(DkimReason.SIGNATURE_MISMATCH)
         if length is not None and length < legacy.total and not self._partial_body:
@@ -227,9 +229,11 @@ def _try_key(pending: _Pending, record: KeyRecord, text: bytes, policy: Verifica
     pending.key_bits = key.bits
     if signature.legacy:
         pending.key = key
-    elif not key.verify(signature.data, text, signature.hash_name):
-        return DkimReason.SIGNATURE_MISMATCH, ""
-    return DkimReason.GOOD, ""
+        return DkimReason.GOOD, ""
+    fits = key.verify(signature.data, text, signature.hash_name)
+    if fits is None:
+        return DkimReason.HASH_NOT_ALLOWED, _REFUSED.format(signature.hash_name)
+    return (DkimReason.GOOD if fits else DkimReason.SIGNATURE_MISMATCH), ""
 
 
 def _refuse_record(record: KeyRecord, signature: Signature) -> tuple[DkimReason, str] | None:

@@ -235,6 +235,8 @@ def test_a_library_that_refuses_sha1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public, "_check", Refusing().verify)
     monkeypatch.setattr(key, "_key", Refusing())
     assert public.verify_digest(b"x", b"x" * 20, "sha1") is None
-    assert public.verify(b"x", b"x", "sha1") is False
+    assert public.verify(b"x", b"x", "sha1") is None
     with pytest.raises(KeyFormatError, match="refuses to sign with sha1"):
         key.sign_digest(b"x" * 20, "sha1")
+    with pytest.raises(KeyFormatError, match="refuses to sign with sha1"):
+        key.sign(b"x", "sha1")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exim_dkim.crypto import PublicKey
 from exim_dkim.dkim.verify import MAX_VERDICTS, Verdict, verify, verify_header
 from exim_dkim.memory import MemoryResolver
 from exim_dkim.message import parse_message
@@ -200,3 +201,10 @@ def test_any_damage_gets_a_verdict(position: int, text: bytes) -> None:
     for verdict in verdicts(message[:position] + text + message[position + 1 :]):
         assert verdict.explanation
         assert "\n" not in verdict.explanation
+
+
+def test_a_library_that_refuses_a_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is the hash that is to blame: nobody has seen that the signature does not fit."""
+    message = signed()
+    monkeypatch.setattr(PublicKey, "verify", lambda *arguments: None)
+    assert reasons(message) == [DkimReason.HASH_NOT_ALLOWED]
