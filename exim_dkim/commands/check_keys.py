@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _SIGNING_OPTIONS: Final = tuple(
     name for name, option in OPTIONS.items() if option.type == "expanded string" and not name.startswith("milter_")
 )
+_LOOK = "See what each option gives for a message from {}: exim-dkim options --message FILE"
 _AS_ROOT = "Run as root: sudo exim-dkim check"
 
 
@@ -136,7 +137,8 @@ def _check_domain(settings: Settings, domain: Domain, user: User, may_try: bool,
     for text in answer["errors"]:
         yield Finding(Level.FAIL, f"signing mail from {domain}: {text}")
     for text in answer["notes"]:
-        yield Finding(Level.WARN, f"signing mail from {domain}: {text}")
+        remedy = _LOOK.format(domain) if text.startswith("not signed") else ""
+        yield Finding(Level.WARN, f"signing mail from {domain}: {text}", remedy)
     if answer["signatures"]:
         yield Finding(Level.OK, f"signing mail from {domain}: {', '.join(answer['signatures'])}")
 

@@ -223,6 +223,7 @@ def test_without_root_nothing_is_called_wrong_that_was_not_tried(site: Site, mon
 def test_domains_without_a_key(site: Site) -> None:
     text = site.check("--domain", "example.net")[1]
     assert "warn   signing mail from example.net: not signed: dkim_domain is empty" in text
+    assert "See what each option gives for a message from example.net: exim-dkim options --message FILE" in text
 
 
 @pytest.mark.parametrize(
