@@ -17,7 +17,7 @@ def main() -> None:
         atheris = importlib.import_module("atheris")
     except ImportError:
         sys.exit("atheris is not installed: pip install atheris")
-    with atheris.instrument_imports(include=["exim_dkim", "lookup_server", "transport_wrapper"]):
+    with atheris.instrument_imports(include=["exim_dkim", "lookup_server", "milter_server", "transport_wrapper"]):
         from tests.support.fuzzing import BY_NAME, MAX_INPUT
     if len(sys.argv) < 2 or sys.argv[1] not in BY_NAME:
         sys.exit("targets: " + ", ".join(BY_NAME))
