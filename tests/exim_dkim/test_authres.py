@@ -318,6 +318,8 @@ FOREIGN = [
     b"Authentication-Results: mx.exampl; dkim=pass",
     b"Authentication-Results: amx.example; dkim=pass",
     b"Authentication-Results: ;mx.example",
+    b"Authentication-Results: other.example (without end",
+    b'Authentication-Results: "other.example; none',
     b"Authentication-Results:",
     b"ARC-Authentication-Results: i=1; mx.example; dkim=pass",
 ]

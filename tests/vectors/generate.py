@@ -599,6 +599,8 @@ def legacy_vectors() -> Iterator[Vector]:
         length=5,
         policy=(*on, "partial_body true"),
     )
+    whole = len(BODY.translate(None, b" \t\r\n"))
+    yield vector("length-all", "l= is the whole canonical body", good(), f"{tags}; l={whole}", length=whole)
     yield vector("length-too-long", "l= is beyond the body", bad("BODY_TOO_SHORT"), f"{tags}; l=500", length=500)
     yield vector("expired", "x= is over", bad("EXPIRED"), f"{tags}; x={NOW - 9999}".replace("t=1789999999; ", ""))
     yield vector(
