@@ -34,8 +34,8 @@ as 1h30m, a size as 64M. A list has colons between its elements, or what follows
 addresslist, localpartlist and hostlist NAME = LIST define lists, which are used as +NAME. The value of an option
 marked hide is not shown.
 
-What Exim would pass over in silence is an error here: an unknown option, an option set twice, and an option whose
-name is written with a capital letter.
+What Exim would pass over in silence is an error here: an unknown option, an option set twice, an option whose name is
+written with a capital letter, and a misspelt _DKIM_... in a list of header fields.
 
 After a line begin profiles, a line NAME: begins a profile: options that hold instead of those above when the signing
 filter is started with --profile NAME, or in the filter NAME of exim-dkim milter.
