@@ -21,7 +21,7 @@ from exim_dkim.dkim.sign import SigningRequest, check_algorithm, choose_names, s
 from exim_dkim.errors import ConfigurationError, EximDkimError, ExpansionError, KeyFormatError, ParseError, SigningError
 from exim_dkim.expansion import Environment, Template, Value, expand, split_list
 from exim_dkim.hashing import BodyHash, BodyHasher
-from exim_dkim.message import HeaderField
+from exim_dkim.message import HeaderField, is_well_formed
 from exim_dkim.names import Domain, Selector, split_address
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ def _plan_dkim(
         notes.append("not signed: dkim_domain is empty")
     if len(planned) > MAX_SIGNATURES:
         raise SigningError(f"{len(planned)} signatures are asked for; at most {MAX_SIGNATURES} make sense")
+    if planned and not is_well_formed(fields):
+        notes.append("the header has a line that is no field, or a lone CR or LF: verifiers may refuse the signature")
     return tuple(planned)
 
 

@@ -111,6 +111,7 @@ def test_malformed_messages_pass_unchanged(configuration: Path, name: str) -> No
     assert done.returncode == EX_OK
     assert done.stdout.startswith(b"DKIM-Signature: ")
     assert done.stdout.endswith(b"=\n" + MALFORMED[name])
+    assert b"the header has a line that is no field, or a lone CR or LF" in done.stderr
 
 
 ED25519 = generate_private_key("ed25519", 0).decode()
