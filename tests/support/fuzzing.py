@@ -54,7 +54,7 @@ from tests.support.fuzzing_addresses import (
     responsible_address,
     sender_id,
 )
-from tests.support.fuzzing_milter import CONVERSATIONS, PACKETS, REPLIES
+from tests.support.fuzzing_milter import COMMANDS, CONVERSATIONS, PACKETS, REPLIES
 from tests.support.fuzzing_milter import TOKENS as MILTER_TOKENS
 from tests.support.fuzzing_reports import REPORTED, report
 from tests.support.fuzzing_spf import SPF_TOKENS, judge_record, spf_records
@@ -335,7 +335,7 @@ TARGETS = (
     Target("milter lists", milter_lists.lists, (), milter_lists.SEEDS, milter_lists.TOKENS),
     Target("opendkim.conf", milter_lists.opendkim, (ConfigurationError,), milter_lists.OPENDKIM, milter_lists.TOKENS),
     Target("milter packets", fuzzing_milter.packets, (ProtocolError,), PACKETS[2:], MILTER_TOKENS),
-    Target("milter command", fuzzing_milter.command, (ProtocolError,), [one[4:] for one in PACKETS], MILTER_TOKENS),
+    Target("milter command", fuzzing_milter.command, (ProtocolError,), COMMANDS, MILTER_TOKENS),
     Target("milter reply", fuzzing_milter.reply, (ProtocolError,), REPLIES, MILTER_TOKENS),
     Target("milter conversation", fuzzing_milter.conversation, (), CONVERSATIONS, MILTER_TOKENS),
     Target(
