@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from milter_server import domains
 from milter_server.domains import DomainList
 
-ENTRIES = ["example.org", "Example.NET.", "*.wild.example", "a*.example", "[odd].example"]
+ENTRIES = ["example.org", "Example.NET.", "*.wild.example", "a*.example", "[o]*.example", "bücher.example"]
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,20 @@ ENTRIES = ["example.org", "Example.NET.", "*.wild.example", "a*.example", "[odd]
         (False, "abc.example", ("abc.example", False)),
         (False, "bc.example", None),
         (False, "o.example", None),
+        (False, "xn--bcher-kva.example", ("xn--bcher-kva.example", True)),
+        (False, "bücher.example", ("xn--bcher-kva.example", True)),
+        (True, "neue.bücher.example", ("xn--bcher-kva.example", True)),
+        (False, "ü..example", None),
     ],
 )
 def test_signing_domain(subdomains: bool, domain: str, found: tuple[str, bool] | None) -> None:
     assert DomainList(ENTRIES, subdomains=subdomains).signing_domain(domain) == found
 
 
-@pytest.mark.parametrize("entry", ["", ".", "a@b.example", "/etc/domains", "a b", "a\nb"])
+@pytest.mark.parametrize(
+    "entry",
+    ["", ".", "a@b.example", "/etc/domains", "a b", "a\nb", "a..example", "*..example", ".*.example", "*@x", "-"],
+)
 def test_what_is_no_domain(entry: str) -> None:
     with pytest.raises(ValueError, match=r"is not a domain; write example\.org"):
         DomainList([entry])
@@ -52,4 +59,4 @@ def test_any_text_is_a_list_or_an_error(entries: list[str], domain: str, subdoma
     except ValueError:
         return
     found = made.signing_domain(domain)
-    assert found is None or domain.endswith(found[0])
+    assert found is None or not domain.isascii() or domain.endswith(found[0])
