@@ -74,5 +74,7 @@ class MilterFilter:
         return self._log.read_text(errors="replace")
 
     def _listens(self) -> bool:
+        if "serving " not in self.log():  # else somebody else may listen there
+            return False
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

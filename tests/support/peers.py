@@ -31,7 +31,8 @@ def program(name: str, package: str) -> str:
 EXIM = ("exim4-daemon-heavy", "4.96")
 MAIL_DKIM = ("libmail-dkim-perl", "1.20230212")
 MAIL_SPF = ("libmail-spf-perl", "2.9.0")
-"""Peers whose oddities are in tables, and the versions that have them: those of Debian 12."""
+SISIMAI = ("libsisimai-perl", "4.")
+"""Peers whose oddities or interfaces differ between versions, and the versions that tests know: those of Debian 12."""
 
 
 def only_with(peer: tuple[str, str]) -> None:

@@ -185,6 +185,7 @@ print JSON::encode_json({%said, addresser => $made->addresser->address});
 @pytest.mark.peer("sisimai")
 def test_against_sisimai() -> None:
     """It knows the report for one about authentication, and finds in it what it looks for."""
+    peers.only_with(peers.SISIMAI)
     perl = peers.program("perl", "perl")
     if subprocess.run([perl, "-MSisimai", "-MJSON", "-e", "1"], capture_output=True, check=False).returncode:
         peers.missing("Sisimai is not installed", "apt-get install libsisimai-perl libjson-perl")
