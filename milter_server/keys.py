@@ -11,7 +11,8 @@ from typing import Final
 
 from exim_dkim.config.settings import Settings
 from exim_dkim.crypto import load_private_key
-from exim_dkim.errors import ConfigurationError, KeyFormatError
+from exim_dkim.dkim.sign import check_algorithm
+from exim_dkim.errors import ConfigurationError, KeyFormatError, SigningError
 from exim_dkim.system.filecache import FileCache
 from exim_dkim.system.files import MAX_PRIVATE_KEY, FileAccessError, path_fault, read_private_key
 
@@ -32,12 +33,15 @@ class Keys:
         """Reads a key to keep. `ConfigurationError`, with the place of `option`, when it cannot be used."""
         try:
             pem = read_private_key(path, self._directory)
-            load_private_key(pem)
+            key = load_private_key(pem)
+            hash_name = settings.template("dkim_hash") if option != "domainkeys_private_key" else None
+            if hash_name is not None and hash_name.constant:
+                check_algorithm(key, hash_name.constant.decode("ascii", "replace"))
         except FileAccessError as error:
             if path in self._known:
                 return  # read by root before; a reload does not take it away
             raise ConfigurationError(f"{option}: {error}", *settings.place(option)) from None
-        except KeyFormatError as error:
+        except (KeyFormatError, SigningError) as error:
             raise ConfigurationError(f"{option}: {path}: {error}", *settings.place(option)) from None
         if len(self._known) < MAX_KEYS:
             self._known[path] = pem

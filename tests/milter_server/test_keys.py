@@ -49,6 +49,16 @@ def test_other_keys_are_read_when_they_change(tmp_path: Path) -> None:
     assert keys.read(str(path)) == b"another"
 
 
+def test_a_hash_that_the_key_does_not_have_is_found_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes((KEY_DIRECTORY / "ed25519.pem").read_bytes())
+    settings = parse_configuration(b"\ndkim_private_key = /x\ndkim_hash = sha1\n", "test.conf")
+    with pytest.raises(ConfigurationError, match="test.conf:2: .*ed25519 key signs with sha256, not sha1"):
+        Keys().read_now(str(path), settings, "dkim_private_key")
+    path.write_bytes(PEM)
+    Keys().read_now(str(path), settings, "dkim_private_key")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"hello", (KEY_DIRECTORY / "rsa768.pem").read_bytes()])
 def test_what_is_no_key_is_found_at_the_start(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "key"
