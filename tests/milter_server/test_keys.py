@@ -53,7 +53,7 @@ def test_a_hash_that_the_key_does_not_have_is_found_at_the_start(tmp_path: Path)
     path = tmp_path / "key"
     path.write_bytes((KEY_DIRECTORY / "ed25519.pem").read_bytes())
     settings = parse_configuration(b"\ndkim_private_key = /x\ndkim_hash = sha1\n", "test.conf")
-    with pytest.raises(ConfigurationError, match="test.conf:2: .*ed25519 key signs with sha256, not sha1"):
+    with pytest.raises(ConfigurationError, match=r"test\.conf:2: .*ed25519 key signs with sha256, not sha1"):
         Keys().read_now(str(path), settings, "dkim_private_key")
     path.write_bytes(PEM)
     Keys().read_now(str(path), settings, "dkim_private_key")
