@@ -27,7 +27,7 @@ from bench.report import Section, Target, duration
 from exim_dkim.envelope import Envelope, parse_client
 from exim_dkim.memory import Key, MemoryResolver, Value
 from exim_dkim.resolver import RecordType
-from exim_dkim.spf import SpfPolicy, check_host, macros, walk
+from exim_dkim.spf import SpfPolicy, check_host, macros, questions, walk
 from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.kept import KeptEvaluations
 from exim_dkim.spf.kept import Key as SpfKey
@@ -194,6 +194,6 @@ def _forget_all() -> None:
     """What was kept of clients, records, names and macros."""
     _EVALUATE.KEPT = KeptEvaluations()
     walk.CACHE = RecordCache()
-    walk.question_of.cache_clear()
+    questions.question_of.cache_clear()
     macros.parse_macros.cache_clear()
     _EVALUATE._domain_to_ask.cache_clear()

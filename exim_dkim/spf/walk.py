@@ -11,7 +11,6 @@ are fetched that nothing comes to need.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 
 from exim_dkim.envelope import ClientAddress
@@ -20,6 +19,7 @@ from exim_dkim.resolver import Answer, Question, RecordType, Resolver, Trouble
 from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.kept import Round
 from exim_dkim.spf.macros import TEXT_LETTERS, MacroString, expand_macros, parse_macros, uses_client_name
+from exim_dkim.spf.questions import question_of, reverse_question
 from exim_dkim.spf.record import (
     MAX_NAMES,
     MAX_TEXT,
@@ -30,7 +30,6 @@ from exim_dkim.spf.record import (
     Select,
     Target,
     Term,
-    is_name,
     shortened,
 )
 from exim_dkim.spf.verdict import SpfPolicy
@@ -44,12 +43,6 @@ _TXT = RecordType.TXT
 _ASKED4 = {_A: RecordType.A, _MX: RecordType.MX, _EXISTS: RecordType.A, _INCLUDE: RecordType.TXT}
 _ASKED6 = {**_ASKED4, _A: RecordType.AAAA}
 _NONE = (SpfReason.NO_RECORD, SpfReason.NXDOMAIN)
-
-
-@functools.lru_cache(maxsize=4096)
-def question_of(name: str, record_type: RecordType) -> Question | None:
-    """What to ask; None for what is no name."""
-    return Question(name.lower(), record_type) if is_name(name) else None
 
 
 class Stop(Exception):
@@ -272,7 +265,7 @@ class Walk:
 
     async def _client_names(self) -> list[str]:
         """The names of the client whose addresses lead back to it (RFC 7208 §5.5); DNS trouble is as no answer."""
-        question = Question(self._reverse_name(), RecordType.PTR)
+        question = reverse_question(self.client)
         answer = self.known.get(question) or (await self.fetch((question,)))[0]
         if answer.trouble is not None and answer.trouble.temporary:
             return []
@@ -283,11 +276,6 @@ class Walk:
             if self._is_among(found.records or self._nothing(found), 0):
                 names.append(found.question.name)
         return names
-
-    def _reverse_name(self) -> str:
-        if self._is4:
-            return ".".join(reversed(str(self.client).split("."))) + ".in-addr.arpa"
-        return ".".join(f"{self._number:032x}"[::-1]) + ".ip6.arpa"
 
     # --- Macros
 

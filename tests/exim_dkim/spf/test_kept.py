@@ -19,7 +19,8 @@ from exim_dkim.spf import SpfIdentity, SpfPolicy, SpfVerdict, check_host, evalua
 from exim_dkim.spf.compiled import RecordCache
 from exim_dkim.spf.evaluate import KEPT
 from exim_dkim.spf.kept import MAX_KEPT, MAX_SEEN, Evaluation, KeptEvaluations, Resumed, size_of
-from exim_dkim.spf.walk import Walk, question_of
+from exim_dkim.spf.questions import question_of
+from exim_dkim.spf.walk import Walk
 from tests.support.openspf import cases
 from tests.support.run import run
 from tests.support.spf_generated import pairs
