@@ -11,15 +11,14 @@ import functools
 from typing import Self
 
 from exim_dkim.errors import ParseError
-from exim_dkim.lazypattern import lazy_pattern
 
 MAX_NAME = 253
 """Longest name in text form that DNS can carry (RFC 1035 §2.3.4)."""
 _MAX_U_LABELS = 4 * MAX_NAME
 """Bytes of a name in UTF-8; more cannot be meant, but could be mapped to a short name and then be kept in the cache."""
 
-_LABELS = lazy_pattern(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
-_HOST_NAME = lazy_pattern(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
+_HOST_NAME_CHARACTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-."
+_CHARACTERS = b"_" + _HOST_NAME_CHARACTERS
 
 
 class _Name(str):
@@ -32,7 +31,7 @@ class _Name(str):
     def parse(cls, text: bytes) -> Self:
         """The name, or `ParseError`. A final dot is removed."""
         name = _to_a_labels(text).removesuffix(".")
-        if len(name) > MAX_NAME or not _LABELS.fullmatch(name):
+        if len(name) > MAX_NAME or not _consists_of(name, _CHARACTERS) or not all(map(_is_label, name.split("."))):
             raise ParseError("not a domain name", text, 0, len(text))
         return cls(name)
 
@@ -45,7 +44,8 @@ class Domain(_Name):
     @property
     def is_host_name(self) -> bool:
         """True for letters, digits and hyphens only, with a letter in the last label (RFC 1123 §2.1)."""
-        return bool(_HOST_NAME.fullmatch(self)) and not self.rpartition(".")[2].isdigit()
+        labels = self.split(".")
+        return all(labels) and _consists_of(self, _HOST_NAME_CHARACTERS) and not labels[-1].isdigit()
 
     def is_under(self, other: Domain) -> bool:
         """True when this is `other` or a subdomain of it."""
@@ -56,6 +56,15 @@ class Selector(_Name):
     """A selector (RFC 6376 §3.1): one or more labels below `_domainkey`."""
 
     __slots__ = ()
+
+
+def _consists_of(name: str, characters: bytes) -> bool:
+    """Whether no other characters are in it."""
+    return not name.encode("ascii", "replace").translate(None, characters)
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) < 64 and text[0] != "-" and text[-1] != "-"
 
 
 def _to_a_labels(text: bytes) -> str:

@@ -20,7 +20,8 @@ from exim_dkim.errors import ConfigurationError
 from exim_dkim.expansion.escapes import printable
 from exim_dkim.lazypattern import lazy_pattern
 
-_SETTING = lazy_pattern(rb"([A-Za-z][A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
+# No pattern for settings: compiling it would take as long as reading the file, and every file has some.
+_NAME_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 _HIDE = lazy_pattern(rb"hide\s+(?=[A-Za-z])")
 _NAMED_LIST = lazy_pattern(rb"(domain|host|address|localpart)list(?:_cache)?\s+(.*)", re.DOTALL)
 _BEGIN = lazy_pattern(rb"begin\s+(.*)", re.IGNORECASE | re.DOTALL)
@@ -123,12 +124,11 @@ class _Taken:
         self.target = profiles[name] = {}
 
     def _take_option(self, line: Line, text: bytes, hidden: bool) -> None:
-        match = _SETTING.match(text)
-        if match is None:
+        name, right = _split_setting(text)
+        if not name:
             raise ConfigurationError(f"option setting expected: {printable(text)}")
         if self.target is None:
             raise ConfigurationError("profile name missing")
-        name = match[1].decode()
         option, negated = _find(name)
         if self.profiles is not None and not option.in_profiles:
             raise ConfigurationError(
@@ -136,16 +136,21 @@ class _Taken:
             )
         if option.name in self.target:
             raise ConfigurationError(f'"{option.name}" option set for the second time')
-        _refuse_unknown_macro(name, match[2])
-        value = (
-            _negated(name, option, match[2]) if negated else parse_value(option, _right_side(name, option, match[2]))
-        )
+        _refuse_unknown_macro(name, right)
+        value = _negated(name, option, right) if negated else parse_value(option, _right_side(name, option, right))
         self.target[option.name] = Setting(value, line.file, line.number, hidden)
+
+
+def _split_setting(text: bytes) -> tuple[str, bytes]:
+    """The name with which `text` begins, empty if there is none, and what follows it and blanks."""
+    right = text.lstrip(_NAME_CHARACTERS)
+    name = text[: len(text) - len(right)].decode()
+    return (name, right.lstrip()) if name[:1].isalpha() else ("", text)
 
 
 def _refuse_unknown_macro(name: str, text: bytes) -> None:
     """A misspelt `_DKIM_…`, which no macro has replaced, would be taken for a header field that is never there."""
-    unknown = _BUILT_IN.search(text) if name.endswith("sign_headers") else None
+    unknown = _BUILT_IN.search(text) if b"_DKIM_" in text and name.endswith("sign_headers") else None
     if unknown is not None:
         known = ", ".join(macro.decode() for macro in BUILT_IN_MACROS)
         raise ConfigurationError(f"{name}: there is no macro {printable(unknown[0])}; there are: {known}")
@@ -194,13 +199,12 @@ def _right_side(name: str, option: Option, rest: bytes) -> bytes:
 
 def _take_list(kind: str, text: bytes, named_lists: dict[tuple[str, str], bytes]) -> None:
     """`domainlist NAME = list`, or another kind; used as `+NAME`."""
-    match = _SETTING.match(text)
-    if match is None or not match[2].startswith(b"="):
+    name, right = _split_setting(text)
+    if not name or not right.startswith(b"="):
         raise ConfigurationError(f"missing '=' after \"{printable(text)}\"")
-    name = match[1].decode()
     if (kind, name) in named_lists:
         raise ConfigurationError(f'duplicate name "{name}" for a named {kind} list')
-    value = match[2][1:].lstrip()
+    value = right[1:].lstrip()
     if value.startswith(b'"'):
         value = bytes(parse_value(Option(name, "string", None, ""), value))
     named_lists[kind, name] = value

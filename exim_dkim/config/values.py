@@ -46,6 +46,10 @@ def parse_boolean(name: str, text: bytes) -> bool:
 
 def parse_integer(name: str, text: bytes, *, octal: bool = False) -> int:
     """A number: decimal, 0x hexadecimal or 0 octal, then K, M, G or T for powers of 1024. None of ours is negative."""
+    unit = text[-1:].upper() if text[-1:].upper() in _MULTIPLIERS else b""
+    digits = text[: len(text) - len(unit)]
+    if not octal and digits.isdigit() and digits[:1] != b"0" and len(digits) < 7:
+        return int(digits) * _MULTIPLIERS.get(unit, 1)  # as nearly all are; the pattern need not be compiled
     match = (_OCTAL if octal else _INTEGER).match(text)
     if match is None:
         raise ConfigurationError(f"{'octal ' if octal else ''}integer expected for {name}")

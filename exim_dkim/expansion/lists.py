@@ -12,6 +12,8 @@ _SEPARATOR = lazy_pattern(rb"[ \t\n\r\v\f]*<([!-/:-@\[-`{-~\x00-\x1f\x7f])")
 
 def list_separator(value: bytes) -> tuple[int, int]:
     """The separator of a list, and where its first item begins."""
+    if value.lstrip(BLANKS)[:1] != b"<":
+        return 0x3A, 0
     match = _SEPARATOR.match(value)
     if match is None:
         return 0x3A, len(value) if value.strip(BLANKS) == b"<" else 0

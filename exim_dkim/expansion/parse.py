@@ -118,6 +118,9 @@ class Parser:
 
     def _parts(self, braced: bool, references: bool) -> tuple[Node, ...]:
         source = self.source
+        if not braced and b"$" not in source and b"\\" not in source:
+            text, self.position = source[self.position :], len(source)
+            return (Literal(text),) if text else ()
         run = (_TEXT_IN_BRACES if references else _TEXT_WITHOUT_REFERENCES) if braced else _TEXT
         parts: list[Node] = []
         texts: list[bytes] = []
