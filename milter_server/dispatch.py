@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from exim_dkim.printable import one_line
+from exim_dkim.system.aside import Overload
 from exim_dkim.system.serving import place
 from milter_server.command import (
     Abort,
@@ -73,7 +74,11 @@ class Dispatcher:
         """Logs a fault; what the filter makes of it."""
         transaction = self._session.transaction
         name = one_line(transaction.queue_id.decode("latin-1"), 100) if transaction else ""
-        log.error("%s: %sinternal error: %s", self._filter.name, f"{name}: " if name else "", place(error))
+        label = f"{self._filter.name}: {name}" if name else self._filter.name
+        if isinstance(error, Overload):
+            log.warning("%s: %s", label, error)
+        else:
+            log.error("%s: internal error: %s", label, place(error))
         if self._changes:
             self._changes.modifications.clear()
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from exim_dkim.system.aside import Overload
 from milter_server.command import (
     Connect,
     EndOfHeaders,
@@ -141,6 +142,17 @@ def test_an_early_verdict_is_told_at_the_end_and_the_handler_dropped() -> None:
 def test_a_filter_that_cannot_begin(caplog: pytest.LogCaptureFixture) -> None:
     assert converse(Filter(), *MESSAGE) == b"\0\0\0\1t"
     assert "internal error: NotImplementedError" in caplog.text
+
+
+def test_one_that_has_too_much_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    class Overloaded(Filter):
+        def begin(self, transaction: Transaction) -> MessageHandler:
+            raise Overload("too many large headers at once")
+
+    assert converse(Overloaded(), *MESSAGE) == b"\0\0\0\1t"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "too many large headers at once" in caplog.text
+    assert "internal error" not in caplog.text
 
 
 def test_one_that_then_lets_it_pass(caplog: pytest.LogCaptureFixture) -> None:
