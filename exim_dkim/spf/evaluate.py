@@ -11,7 +11,7 @@ over the answers that were fetched so far.
 from __future__ import annotations
 
 import functools
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exim_dkim.envelope import ClientAddress, Envelope
@@ -19,7 +19,7 @@ from exim_dkim.errors import ParseError
 from exim_dkim.names import Domain
 from exim_dkim.outcome import SpfReason
 from exim_dkim.resolver import Resolver
-from exim_dkim.spf.kept import Evaluation, KeptEvaluations, Resumed, Round, size_of
+from exim_dkim.spf.kept import Evaluation, KeptEvaluations, Key, Resumed, Round, size_of
 from exim_dkim.spf.record import MAX_NAME, Select, select_spf1
 from exim_dkim.spf.verdict import SpfIdentity, SpfPolicy, SpfVerdict, printable_line
 from exim_dkim.spf.walk import Clock, Stop, Walk
@@ -90,22 +90,12 @@ async def evaluate(
     key = (int(client), type(client), domain, select)
     got: list[Round] = []
     kept = KEPT.get(key)
-    if kept is not None:  # most mail comes to this, so it calls nothing that need not be called
+    if kept is not None:  # most mail comes to this, so it calls little
         verdict, kept_policy, rounds, kept_local, kept_helo, by_local, by_helo, _ = kept
         same = local == kept_local
-        if kept_policy is policy and (same or not by_local) and (not by_helo or helo == kept_helo):
-            try:
-                for questions, expected in rounds:
-                    if got and clock is not None and clock() > end:
-                        break
-                    answers = await resolver.resolve(*questions)
-                    got.append((questions, answers))
-                    if answers != expected:
-                        break
-                else:
-                    return verdict if same and verdict.identity is identity else _about(verdict, identity, local)
-            except Exception:  # noqa: BLE001, S110 - it comes again below, where there is a verdict for it
-                pass
+        fits = kept_policy is policy and (same or not by_local) and (not by_helo or helo == kept_helo)
+        if fits and await _still_hold(rounds, got, resolver, clock, end):
+            return verdict if same and verdict.identity is identity else _about(verdict, identity, local)
     asked = domain_to_ask(domain)
     if isinstance(asked, SpfReason):
         shown = printable_line(domain.decode("utf-8", "replace"), MAX_NAME)
@@ -113,11 +103,34 @@ async def evaluate(
     names = helo.decode("utf-8", "replace"), (local.decode("utf-8", "replace") or POSTMASTER, asked)
     walk = Walk(client, *names, Resumed(got, resolver) if got else resolver, policy, select, clock, end)
     verdict = await _evaluate(walk, identity)
-    if KEPT.wants(key) and not walk.by_time and verdict.reason is not SpfReason.INTERNAL_ERROR:
-        rounds = walk.rounds
-        flags = walk.by_local, walk.by_helo
-        KEPT.put(key, Evaluation(verdict, policy, rounds, local, helo, *flags, size_of(rounds)))
+    if KEPT.wants(key):
+        _keep(key, walk, verdict, local, helo)
     return verdict
+
+
+async def _still_hold(
+    rounds: Sequence[Round], got: list[Round], resolver: Resolver, clock: Clock | None, end: float
+) -> bool:
+    """Whether all questions have the answers that they had. `got` takes in those of now, up to one that differs."""
+    try:
+        for questions, expected in rounds:
+            if got and clock is not None and clock() > end:
+                return False
+            answers = await resolver.resolve(*questions)
+            got.append((questions, answers))
+            if answers != expected:
+                return False
+    except Exception:  # noqa: BLE001 - it comes again when this is evaluated, where there is a verdict for it
+        return False
+    return True
+
+
+def _keep(key: Key, walk: Walk, verdict: SpfVerdict, local: bytes, helo: bytes) -> None:
+    """Keeps an evaluation that another one like it can be compared with."""
+    if walk.by_time or verdict.reason is SpfReason.INTERNAL_ERROR:
+        return
+    size = size_of(walk.rounds)
+    KEPT.put(key, Evaluation(verdict, walk.policy, walk.rounds, local, helo, walk.by_local, walk.by_helo, size))
 
 
 def _about(verdict: SpfVerdict, identity: SpfIdentity, local: bytes) -> SpfVerdict:
