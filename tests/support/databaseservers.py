@@ -1,10 +1,11 @@
-"""Database servers for tests: Redis, PostgreSQL and MariaDB, on loopback and a Unix socket, each in its directory."""
+"""Servers for tests of look-ups: Redis, PostgreSQL, MariaDB, LDAP; on loopback, each in a directory of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,5 +120,12 @@ def slapd(entries: str) -> Iterator[Running]:
         (directory / "entries").write_text(entries)
         _run([binary, "-T", "add", "-f", configuration, "-l", directory / "entries"], directory)
         words = [binary, "-f", configuration, "-h", f"ldap://127.0.0.1:{running.port}", "-d", "0"]
-        with _process(words, directory, running):
+        with _process(words, directory, running) as process:
+            # It writes its process id before it listens.
+            process.wait_until("it takes connections", lambda: _takes_connections(running.port))
             yield running
+
+
+def _takes_connections(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
